@@ -1,0 +1,1 @@
+"""Posture, slouch, walking, movements, and their parameters. Pure."""

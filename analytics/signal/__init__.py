@@ -1,0 +1,1 @@
+"""Grid with gap mask, calibration, orientation, wear. Pure."""

@@ -1,0 +1,1 @@
+"""Where samples, results and people are kept."""

@@ -1,0 +1,116 @@
+"""The store protocol: what ingest, worker, dashboard and export may ask of a time-series store.
+
+Two implementations pass the same contract tests: `embedded` (SQLite) and `influx` (InfluxDB).
+Neither knows MQTT or CBOR. Wearers, users, calibrations, diary and audit live in `clinic`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wire.batch import Batch
+
+
+class StoreError(Exception):
+    """The store cannot answer; `advice` says what to do next. Nothing was half-written."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(f"{message}; {advice}")
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A decoded batch and whose it is."""
+
+    wearer: str
+    sensor: str
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one sensor, strictly increasing in time, each time stamp once."""
+
+    t_ns: NDArray[np.int64]
+    """(n,) UTC nanoseconds."""
+    values: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """quantity ("accel", "gyro", "mag") -> (n, 3) SI, NaN where that quantity has no sample."""
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSpan:
+    """What the store knows of one sensor of a wearer."""
+
+    sensor: str
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One derived item: a second of the timeline is part of a `timeline` result of a minute,
+    a movement or an episode is one result each."""
+
+    kind: str
+    """timeline, movement, slouch_episode, walking_bout, gait_sign, respiration, sway, quality"""
+    start_ns: int
+    end_ns: int
+    body: Mapping[str, Any]
+    """The JSON object of DESIGN's result format for this kind, times in it relative to nothing:
+    *_s fields are replaced by absolute start_ns / end_ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which computation made a result."""
+
+    algorithm_version: str
+    params_hash: str
+
+
+class Store(Protocol):
+    """A time-series store. Every method raises StoreError when the store cannot answer."""
+
+    def write_batches(self, items: Sequence[StoredBatch]) -> None:
+        """Durable on return, all or nothing. Redelivery changes nothing: the key is
+        (wearer, sensor, time stamp). Of two batches of one sensor with the same t0 the longer
+        one stays."""
+
+    def read_samples(self, wearer: str, sensor: str, start_ns: int, end_ns: int) -> Samples:
+        """Samples with start_ns <= t < end_ns."""
+
+    def iter_samples(
+        self, wearer: str, sensor: str, start_ns: int, end_ns: int, chunk_ns: int
+    ) -> Iterator[Samples]:
+        """The same in consecutive chunks of at most chunk_ns; empty chunks are left out."""
+
+    def sensors(self, wearer: str) -> list[SensorSpan]:
+        """Sensors of a wearer that have samples, sorted by id."""
+
+    def write_results(
+        self,
+        wearer: str,
+        start_ns: int,
+        end_ns: int,
+        results: Sequence[Result],
+        provenance: Provenance,
+    ) -> None:
+        """Replace all results of `wearer` that start in [start_ns, end_ns) by these."""
+
+    def read_results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
+        """Results of one kind that overlap [start_ns, end_ns), sorted by start."""
+
+    def erase(self, wearer: str) -> None:
+        """Remove everything about a wearer."""
+
+    def close(self) -> None:
+        """Release files and connections."""

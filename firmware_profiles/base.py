@@ -1,0 +1,232 @@
+"""The sans-I/O contract between a sensor family and whoever holds the radio.
+
+A profile never touches a radio. To configure or stop a sensor it is a generator that *yields
+steps* (subscribe, write these bytes and expect that answer, read, pause); the caller carries each
+step out and sends the answer back in. To decode, the caller feeds notification bytes to the
+Decoder that `configure` returned and gets events: sample blocks in SI units, battery levels, ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATTERY_LEVEL_UUID = "00002a19-0000-1000-8000-00805f9b34fb"
+"""Bluetooth SIG Battery Level characteristic: one byte, percent."""
+
+STANDARD_GRAVITY_MPS2 = 9.80665
+
+
+class ProfileError(Exception):
+    """Base of everything a profile raises on purpose."""
+
+
+class DecodeError(ProfileError):
+    """Bytes that do not fit the sensor's documented layout. Count the packet, drop it, go on."""
+
+
+class ConfigurationError(ProfileError):
+    """The sensor refused or cannot do what was asked; `advice` says what to do next."""
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(f"{message}; {advice}")
+        self.advice = advice
+
+
+class Quantity(StrEnum):
+    """What a channel measures; the values are the channel names of the wire format."""
+
+    ACCEL = "accel"  # m/s2, specific force including gravity
+    GYRO = "gyro"  # rad/s
+    MAG = "mag"  # uT
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """What a scan says about a device. `service_uuids` in 128-bit lower-case text."""
+
+    name: str | None = None
+    service_uuids: Sequence[str] = ()
+    manufacturer_data: Mapping[int, bytes] = field(default_factory=dict)
+
+
+# --- steps ---------------------------------------------------------------------------------
+
+
+class Via(StrEnum):
+    """How a characteristic pushes values."""
+
+    NOTIFY = "notify"
+    INDICATE = "indicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Enable notifications or indications. Answer: None."""
+
+    characteristic: str
+    via: Via = Via.NOTIFY
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Disable notifications or indications. Answer: None."""
+
+    characteristic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read a characteristic. Answer: its bytes."""
+
+    characteristic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a characteristic. Answer: None, or the matching reply's bytes when `reply` is given.
+
+    The caller must be listening for the reply before it writes. A reply that does not come within
+    `timeout_s` ends the sequence: the caller throws TimeoutError into the generator.
+    """
+
+    characteristic: str
+    data: bytes
+    with_response: bool = True
+    reply_on: str | None = None
+    reply: Callable[[bytes], bool] | None = None
+    timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait. Answer: None."""
+
+    seconds: float
+
+
+Step = Subscribe | Unsubscribe | Read | Write | Pause
+
+
+# --- events --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Consecutive samples of one packet (or one frame put together from several packets).
+
+    Sample i was taken at device time `device_t0_ns + i * device_dt_ns`. Device time is a monotonic
+    integer in the decoder's own epoch: wraps are undone by the decoder, restarts are not (the next
+    stamp is then smaller and `restarted` is true). None when the sensor sends no stamp at all: the
+    caller then goes by sample count and arrival.
+    """
+
+    n: int
+    device_t0_ns: int | None
+    device_dt_ns: float
+    values: Mapping[Quantity, NDArray[np.float32]]
+    """(n, 3) float32 SI per quantity, sensor axes."""
+    lsb: Mapping[Quantity, float] = field(default_factory=dict)
+    """SI units per count where the sensor's step is known: lets the wire carry int16 losslessly."""
+    lost_before: int = 0
+    """Samples that the stamps or counters show to be missing before this block."""
+    restarted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryLevel:
+    """Battery charge in percent, 0..100."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """The sensor itself ended the stream."""
+
+    reason: str
+
+
+Event = SampleBlock | BatteryLevel | StreamEnded
+
+
+# --- profile -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What the caller would like; a profile takes the nearest setting on offer."""
+
+    rate_hz: float = 50.0
+    accel_range_g: float = 8.0
+    gyro_range_dps: float = 2000.0
+    host_utc_us: int | None = None
+    """The caller's clock, for sensors that want theirs set."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What the sensor was told to do."""
+
+    rate_hz: float
+    quantities: tuple[Quantity, ...]
+    accel_range_g: float | None
+    gyro_range_dps: float | None
+    firmware: str | None = None
+
+
+class Decoder(Protocol):
+    """Stateful decoder of one streaming session; made by `Profile.configure`."""
+
+    @property
+    def settings(self) -> StreamSettings:
+        """What this stream delivers."""
+
+    def decode(self, characteristic: str, data: bytes) -> list[Event]:
+        """Events in one notification; raises DecodeError and keeps its state usable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileInfo:
+    """The declarative half of a profile: everything that `trunkline profiles` and docs show."""
+
+    id: str
+    label: str
+    vendor: str
+    sources: tuple[str, ...]
+    requires_mtu: int
+    rates_hz: tuple[float, ...]
+    accel_ranges_g: tuple[float, ...]
+    gyro_ranges_dps: tuple[float, ...]
+    quantities: tuple[Quantity, ...]
+    timestamp: str
+    """Which sample is stamped, width, unit, epoch, wrap, reset: in one sentence."""
+    loss_detection: str
+    battery: str
+    records_offline: bool
+    placement_advice: str
+    axes: str
+    """How the sensor's axes lie when worn as advised, or what is not known about it."""
+    bench_verified: bool
+    """True only after a person compared a real unit on a bench."""
+    quirks: tuple[str, ...] = ()
+
+
+class Profile(Protocol):
+    """One sensor family."""
+
+    info: ProfileInfo
+
+    def matches(self, advertisement: Advertisement) -> bool:
+        """True when an advertisement is from this family."""
+
+    def configure(self, request: StreamRequest, mtu: int) -> Generator[Step, bytes | None, Decoder]:
+        """Steps that start the stream; returns the decoder. Raises ConfigurationError."""
+
+    def stop(self) -> Generator[Step, bytes | None, None]:
+        """Steps that end the stream and leave the sensor idle."""

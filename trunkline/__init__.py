@@ -1,0 +1,1 @@
+"""The command line, settings and `up`. Imports the other rooms; nobody imports it."""

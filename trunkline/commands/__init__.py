@@ -1,0 +1,1 @@
+"""Sub-commands: each module has one click command called `command`."""

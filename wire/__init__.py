@@ -1,0 +1,1 @@
+"""What travels between the agent and analytics: ids, topics, batches. Pure."""

@@ -1,0 +1,55 @@
+"""Identifiers that may travel: pseudonyms, sensor ids, session ids. Never a name or an address."""
+
+from __future__ import annotations
+
+import re
+
+from ulid import ULID
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+RESERVED_SENSOR_IDS = frozenset({"agent", "mark", "state", "alert"})
+"""Third topic level words that a sensor must not be called (see wire.topics)."""
+
+
+class IdError(ValueError):
+    """An identifier that must not travel; the message says what one looks like."""
+
+
+def check_wearer(wearer: str) -> str:
+    """Return `wearer` if it is a pseudonym fit for topics and URLs, else raise IdError."""
+    if not _SLUG.fullmatch(wearer):
+        raise IdError(
+            f"wearer id {wearer[:40]!r} is not valid: use 1-32 of a-z, 0-9 and '-', "
+            "not '-' at either end"
+        )
+    return wearer
+
+
+def check_sensor(sensor: str) -> str:
+    """Return `sensor` if it is a sensor id fit for topics, else raise IdError."""
+    if not _SLUG.fullmatch(sensor) or sensor in RESERVED_SENSOR_IDS:
+        raise IdError(
+            f"sensor id {sensor[:40]!r} is not valid: use 1-32 of a-z, 0-9 and '-', "
+            f"and none of {', '.join(sorted(RESERVED_SENSOR_IDS))}"
+        )
+    return sensor
+
+
+def new_session() -> str:
+    """A new sensor-session id: a ULID, so that sessions sort by the time they began."""
+    return str(ULID())
+
+
+def session_bytes(session: str) -> bytes:
+    """The 16 bytes of a session id as it travels."""
+    try:
+        return ULID.from_str(session).bytes
+    except ValueError as error:
+        raise IdError(f"session id {session[:40]!r} is not a ULID") from error
+
+
+def session_text(raw: bytes) -> str:
+    """The text form of 16 session bytes."""
+    if len(raw) != 16:
+        raise IdError(f"session id has {len(raw)} bytes, expected 16")
+    return str(ULID.from_bytes(raw))

@@ -1,0 +1,206 @@
+"""The small JSON messages around the batches: birth, status, committed, agent state, mark.
+
+JSON rather than CBOR: they are rare, people read them with `trunkline tap`, and Home Assistant
+can use them as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+
+MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
+SYMPTOMS = ("pain", "numbness", "paraesthesia")
+SITES = ("lumbosacral", "iliac_crest", "groin", "other")
+SIDES = ("left", "right", "both")
+
+
+class MessageError(ValueError):
+    """A JSON message that breaks the contract; the text names the field."""
+
+
+class AgentState(StrEnum):
+    """Life-cycle state of an agent (retained; LOST is the last will)."""
+
+    INIT = "init"
+    READY = "ready"
+    SLEEPING = "sleeping"
+    LOST = "lost"
+    DISCONNECTED = "disconnected"
+
+
+class Placement(StrEnum):
+    """Where a sensor is worn. `not known` is not a placement: the wearer says it once."""
+
+    T12 = "T12"
+    T10 = "T10"
+    T4 = "T4"
+    C7 = "C7"
+    L5 = "L5"
+    STERNUM = "sternum"
+    UPPER_BACK = "upper_back"
+    PELVIS = "pelvis"
+    WAIST = "waist"
+    THIGH_LEFT = "thigh_left"
+    THIGH_RIGHT = "thigh_right"
+    WRIST_LEFT = "wrist_left"
+    WRIST_RIGHT = "wrist_right"
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    def dump(self) -> bytes:
+        """UTF-8 JSON, keys as the field names."""
+        return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False).encode()
+
+    @classmethod
+    def load(cls, payload: bytes) -> Self:
+        """Parse and check; raises MessageError."""
+        try:
+            fields = json.loads(payload)
+            message = cls(**fields)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise MessageError(f"not a {cls.__name__} message: {str(error)[:120]}") from error
+        message.check()
+        return message
+
+    def check(self) -> None:
+        """Raise MessageError when a field has the wrong type or range."""
+
+
+def _require(condition: bool, text: str) -> None:
+    if not condition:
+        raise MessageError(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth(_Message):
+    """What a sensor is, sent when a session begins (retained)."""
+
+    session: str
+    profile: str
+    placement: str
+    rate_hz: float
+    quantities: list[str]
+    accel_range_g: float | None = None
+    gyro_range_dps: float | None = None
+    firmware: str | None = None
+    label: str | None = None
+
+    def check(self) -> None:
+        _require(isinstance(self.session, str) and len(self.session) == 26, "session is no ULID")
+        _require(isinstance(self.profile, str) and len(self.profile) <= 64, "profile is no text")
+        _require(self.placement in set(Placement), f"placement {self.placement!r} is unknown")
+        _require(
+            isinstance(self.rate_hz, (int, float)) and 0 < self.rate_hz <= 10_000,
+            "rate_hz is out of range",
+        )
+        _require(
+            isinstance(self.quantities, list) and all(isinstance(q, str) for q in self.quantities),
+            "quantities is no list of names",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status(_Message):
+    """How a sensor is doing (retained, every few seconds). None means not known."""
+
+    session: str
+    at_ns: int
+    state: str
+    """Connection state: scanning, connecting, configuring, streaming, waiting, stopped."""
+    battery_pct: int | None = None
+    rssi_dbm: int | None = None
+    samples: int = 0
+    lost_samples: int = 0
+    duplicate_packets: int = 0
+    dropped_packets: int = 0
+    undecodable_packets: int = 0
+    reconnects: int = 0
+    clock_drift_ppm: float | None = None
+    clock_err_ns: int | None = None
+    outbox_batches: int = 0
+    open_fds: int | None = None
+
+    def check(self) -> None:
+        _require(isinstance(self.session, str) and isinstance(self.state, str), "text fields")
+        _require(isinstance(self.at_ns, int) and 0 <= self.at_ns < 2**63, "at_ns is out of range")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(_Message):
+    """Ingest's word that the store holds every batch of `session` up to and with `seq`."""
+
+    session: str
+    seq: int
+
+    def check(self) -> None:
+        _require(isinstance(self.session, str) and len(self.session) == 26, "session is no ULID")
+        _require(isinstance(self.seq, int) and 0 <= self.seq < 2**63, "seq is out of range")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatus(_Message):
+    """Agent state; a will that carries another run than the latest birth is stale."""
+
+    run: str
+    """ULID of the agent's run: birth and will share it."""
+    state: str
+    at_ns: int
+
+    def check(self) -> None:
+        _require(self.state in set(AgentState), f"state {self.state!r} is unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(_Message):
+    """Something the wearer's side wants on record: a diary entry, a pause, a calibration hold."""
+
+    at_ns: int
+    kind: str
+    """symptom, pause, resume, note, or upright (a quiet upright hold of one sensor)"""
+    symptom: str | None = None
+    """pain, numbness or paraesthesia"""
+    site: str | None = None
+    """lumbosacral, iliac_crest, groin or other"""
+    side: str | None = None
+    """left, right or both"""
+    severity: int | None = None
+    """0..10"""
+    sensor: str | None = None
+    """upright: which sensor was held"""
+    end_ns: int | None = None
+    """upright: the hold is at_ns .. end_ns"""
+    posture: str | None = None
+    """upright: sitting or standing"""
+
+    def check(self) -> None:
+        _require(isinstance(self.at_ns, int) and 0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require(self.kind in MARK_KINDS, "kind is unknown")
+        _require(
+            self.severity is None or (type(self.severity) is int and 0 <= self.severity <= 10),
+            "severity is not 0..10",
+        )
+        for name, allowed in (("symptom", SYMPTOMS), ("site", SITES), ("side", SIDES)):
+            value = getattr(self, name)
+            _require(value is None or value in allowed, f"{name} is unknown")
+        if self.kind == "symptom":
+            _require(self.symptom is not None, "symptom is missing")
+        if self.kind == "upright":
+            _require(isinstance(self.sensor, str), "sensor is missing")
+            _require(
+                type(self.end_ns) is int and self.at_ns < self.end_ns < 2**63,
+                "end_ns is not after at_ns",
+            )
+            _require(self.posture in {"sitting", "standing"}, "posture is not sitting or standing")
+
+
+def load_json(payload: bytes) -> Any:
+    """Any JSON value for `tap`; raises MessageError."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise MessageError("not JSON") from error
