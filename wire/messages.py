@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-
 MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
 SYMPTOMS = ("pain", "numbness", "paraesthesia")
 SITES = ("lumbosacral", "iliac_crest", "groin", "other")
