@@ -9,6 +9,8 @@ from ulid import ULID
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RESERVED_SENSOR_IDS = frozenset({"agent", "mark", "state", "alert"})
 """Third topic level words that a sensor must not be called (see wire.topics)."""
+RESERVED_WEARER_IDS = frozenset({"server"})
+"""Broker account of the server side, which may read and write every topic."""
 
 
 class IdError(ValueError):
@@ -17,10 +19,10 @@ class IdError(ValueError):
 
 def check_wearer(wearer: str) -> str:
     """Return `wearer` if it is a pseudonym fit for topics and URLs, else raise IdError."""
-    if not _SLUG.fullmatch(wearer):
+    if not _SLUG.fullmatch(wearer) or wearer in RESERVED_WEARER_IDS:
         raise IdError(
             f"wearer id {wearer[:40]!r} is not valid: use 1-32 of a-z, 0-9 and '-', "
-            "not '-' at either end"
+            f"not '-' at either end, and none of {', '.join(sorted(RESERVED_WEARER_IDS))}"
         )
     return wearer
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
 SYMPTOMS = ("pain", "numbness", "paraesthesia")
@@ -63,11 +63,22 @@ class _Message:
             message = cls(**fields)
         except (ValueError, TypeError, RecursionError) as error:
             raise MessageError(f"not a {cls.__name__} message: {str(error)[:120]}") from error
+        for name, hint in get_type_hints(cls).items():
+            value = getattr(message, name)
+            kind = list if hint == list[str] else (hint | int if _is_float(hint) else hint)
+            _require(
+                isinstance(value, kind) and not isinstance(value, bool), f"{name} has a wrong type"
+            )
         message.check()
         return message
 
     def check(self) -> None:
         """Raise MessageError when a field has the wrong type or range."""
+
+
+def _is_float(hint: Any) -> bool:
+    """True for float and float | None: JSON writes 8.0 as 8 as well."""
+    return hint is float or hint == float | None
 
 
 def _require(condition: bool, text: str) -> None:
@@ -90,17 +101,11 @@ class Birth(_Message):
     label: str | None = None
 
     def check(self) -> None:
-        _require(isinstance(self.session, str) and len(self.session) == 26, "session is no ULID")
-        _require(isinstance(self.profile, str) and len(self.profile) <= 64, "profile is no text")
-        _require(self.placement in set(Placement), f"placement {self.placement!r} is unknown")
-        _require(
-            isinstance(self.rate_hz, (int, float)) and 0 < self.rate_hz <= 10_000,
-            "rate_hz is out of range",
-        )
-        _require(
-            isinstance(self.quantities, list) and all(isinstance(q, str) for q in self.quantities),
-            "quantities is no list of names",
-        )
+        _require(len(self.session) == 26, "session is no ULID")
+        _require(len(self.profile) <= 64, "profile is too long")
+        _require(self.placement in tuple(Placement), f"placement {self.placement!r} is unknown")
+        _require(0 < self.rate_hz <= 10_000, "rate_hz is out of range")
+        _require(all(isinstance(q, str) for q in self.quantities), "quantities is no list of names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,7 @@ class Status(_Message):
     open_fds: int | None = None
 
     def check(self) -> None:
-        _require(isinstance(self.session, str) and isinstance(self.state, str), "text fields")
-        _require(isinstance(self.at_ns, int) and 0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,8 @@ class Committed(_Message):
     seq: int
 
     def check(self) -> None:
-        _require(isinstance(self.session, str) and len(self.session) == 26, "session is no ULID")
-        _require(isinstance(self.seq, int) and 0 <= self.seq < 2**63, "seq is out of range")
+        _require(len(self.session) == 26, "session is no ULID")
+        _require(0 <= self.seq < 2**63, "seq is out of range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class AgentStatus(_Message):
     at_ns: int
 
     def check(self) -> None:
-        _require(self.state in set(AgentState), f"state {self.state!r} is unknown")
+        _require(self.state in tuple(AgentState), f"state {self.state!r} is unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +181,18 @@ class Mark(_Message):
     """upright: sitting or standing"""
 
     def check(self) -> None:
-        _require(isinstance(self.at_ns, int) and 0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
         _require(self.kind in MARK_KINDS, "kind is unknown")
-        _require(
-            self.severity is None or (type(self.severity) is int and 0 <= self.severity <= 10),
-            "severity is not 0..10",
-        )
+        _require(self.severity is None or 0 <= self.severity <= 10, "severity is not 0..10")
         for name, allowed in (("symptom", SYMPTOMS), ("site", SITES), ("side", SIDES)):
             value = getattr(self, name)
             _require(value is None or value in allowed, f"{name} is unknown")
         if self.kind == "symptom":
             _require(self.symptom is not None, "symptom is missing")
         if self.kind == "upright":
-            _require(isinstance(self.sensor, str), "sensor is missing")
+            _require(self.sensor is not None, "sensor is missing")
             _require(
-                type(self.end_ns) is int and self.at_ns < self.end_ns < 2**63,
+                self.end_ns is not None and self.at_ns < self.end_ns < 2**63,
                 "end_ns is not after at_ns",
             )
             _require(self.posture in {"sitting", "standing"}, "posture is not sitting or standing")

@@ -1,0 +1,89 @@
+"""The small JSON messages: round trips and refusals."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire.ids import new_session
+from wire.messages import (
+    AgentStatus,
+    Birth,
+    Committed,
+    Mark,
+    MessageError,
+    Status,
+    load_json,
+)
+
+SESSION = new_session()
+GOOD = [
+    Birth(SESSION, "movesense", "T12", 52.0, ["accel", "gyro"], 8.0, 2000.0, "2.3.0"),
+    Status(SESSION, 1, "streaming", battery_pct=80, rssi_dbm=-60, samples=10),
+    Committed(SESSION, 0),
+    AgentStatus(SESSION, "ready", 1),
+    Mark(1, "symptom", symptom="pain", site="iliac_crest", side="left", severity=4),
+    Mark(1, "upright", sensor="trunk", end_ns=2, posture="sitting"),
+]
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda m: type(m).__name__)
+def test_messages_round_trip(message: Any) -> None:
+    assert type(message).load(message.dump()) == message
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (0, {"placement": "hat"}),
+        (0, {"rate_hz": 0}),
+        (0, {"rate_hz": "fast"}),
+        (0, {"quantities": "accel"}),
+        (0, {"surprise": 1}),
+        (1, {"at_ns": "now"}),
+        (2, {"seq": -1}),
+        (2, {"session": "x"}),
+        (3, {"state": "fine"}),
+        (4, {"severity": 11}),
+        (4, {"severity": True}),
+        (4, {"symptom": "joy"}),
+        (4, {"symptom": None}),
+        (4, {"kind": "poem"}),
+        (4, {"site": ["x"]}),
+        (5, {"end_ns": 1}),
+        (5, {"sensor": None}),
+        (5, {"posture": "lying"}),
+    ],
+)
+def test_each_breach_is_refused(kind: int, changes: dict[str, Any]) -> None:
+    fields = json.loads(GOOD[kind].dump()) | changes
+    with pytest.raises(MessageError):
+        type(GOOD[kind]).load(json.dumps(fields).encode())
+
+
+@given(st.sampled_from(GOOD), st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
+def test_any_bytes_give_a_message_error(message: Any, payload: bytes) -> None:
+    with pytest.raises(MessageError):
+        type(message).load(payload)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
+def test_wrong_types_give_a_message_error(value: Any) -> None:
+    for message in GOOD:
+        fields = json.loads(message.dump())
+        for name in fields:
+            damaged = json.dumps(fields | {name: {"x": value}}).encode()
+            try:
+                type(message).load(damaged)
+            except MessageError:
+                continue
+
+
+def test_load_json_refuses_what_is_not_json() -> None:
+    assert load_json(b"[1]") == [1]
+    with pytest.raises(MessageError):
+        load_json(b"\xff{")
