@@ -12,6 +12,7 @@ COMMANDS = {
     "analyse": "analyse recordings into result files",
     "calibrate": "say when a sensor was held upright",
     "dashboard": "serve the pages for patients and clinicians",
+    "deploy": "create the secret files of a deployment",
     "erase": "remove everything about a wearer",
     "export": "write raw data and results to files",
     "ingest": "write what arrives at the broker to the store",

@@ -1,0 +1,155 @@
+"""The secrets of a deployment, and that mosquitto reads them the way we mean them."""
+
+from __future__ import annotations
+
+import re
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, Queue
+
+import paho.mqtt.client as mqtt
+import pytest
+from click.testing import CliRunner
+from paho.mqtt.enums import CallbackAPIVersion
+
+from trunkline.cli import main
+from trunkline.deployment import write_secrets
+from wire.topics import Kind, sensor_topic, wearer_topic
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_secrets_are_random_complete_and_kept(tmp_path: Path) -> None:
+    first = write_secrets(tmp_path / "a", ["p-001"])
+    other = write_secrets(tmp_path / "b", ["p-001"])
+    assert len(first) == len(other) == 5
+    texts = [path.read_text() for path in first + other]
+    assert len(set(texts)) == 10
+    assert min(map(len, texts)) >= 43
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
+
+    assert [path.name for path in write_secrets(tmp_path / "a", ["p-001", "p-002"])] == [
+        "agent-p-002.password"
+    ]
+    assert [path.read_text() for path in first] == texts[:5]
+    accounts = (tmp_path / "a" / "mosquitto.passwd").read_text().splitlines()
+    assert [line.split(":")[0] for line in accounts] == ["p-001", "p-002", "server"]
+    assert not any(text in "".join(accounts) for text in texts)
+
+
+def test_the_command_names_files_and_refuses_a_bad_pseudonym(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    good = run(main, ["deploy", "--secrets-dir", str(tmp_path / "s"), "--wearer", "p-001"])
+    assert good.exit_code == 0, good.output
+    assert "agent-p-001.password" in good.output
+    bad = run(main, ["deploy", "--secrets-dir", str(tmp_path / "t"), "--wearer", "Anna Smith"])
+    assert bad.exit_code == 2
+    assert "not valid" in bad.output
+    assert not (tmp_path / "t").exists()
+    (tmp_path / "file").write_text("")
+    blocked = run(main, ["deploy", "--secrets-dir", str(tmp_path / "file"), "--wearer", "p"])
+    assert blocked.exit_code == 2
+    assert "is a file" in blocked.output
+
+
+def test_compose_asks_for_nothing_that_deploy_does_not_write(tmp_path: Path) -> None:
+    write_secrets(tmp_path, ["unset"])
+    compose = (ROOT / "docker-compose.yml").read_text()
+    compose = compose.replace("${TRUNKLINE_WEARER:-unset}", "unset")
+    names = set(re.findall(r"file: \"?deploy/secrets/([\w.-]+)", compose))
+    assert len(names) == 7
+    assert names <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.fixture
+def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    secrets = tmp_path / "secrets"
+    write_secrets(secrets, ["p-001", "p-002"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = (ROOT / "deploy" / "mosquitto.conf").read_text()
+    config = (
+        config.replace("/run/secrets/mosquitto_passwd", str(secrets / "mosquitto.passwd"))
+        .replace("/run/secrets/mosquitto_acl", str(secrets / "mosquitto.acl"))
+        .replace("/mosquitto/data/", f"{tmp_path}/")
+        .replace("listener 1883", f"listener {port} 127.0.0.1")
+    )
+    (tmp_path / "mosquitto.conf").write_text(config + "user root\n")
+    process = subprocess.Popen(
+        [mosquitto_bin, "-c", tmp_path / "mosquitto.conf"], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.02)
+    yield port, secrets
+    process.terminate()
+    process.wait(5)
+
+
+class Client:
+    """A blocking MQTT client that notes what it gets."""
+
+    def __init__(self, port: int, user: str | None, password: str | None) -> None:
+        self.got: Queue[tuple[str, bytes]] = Queue()
+        self.reason: Queue[str] = Queue()
+        self.subscribed: Queue[int] = Queue()
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        self.client.username_pw_set(user, password)
+        self.client.on_connect = lambda *a: self.reason.put(str(a[3]))
+        self.client.on_message = lambda *a: self.got.put((a[2].topic, a[2].payload))
+        self.client.on_subscribe = lambda *a: self.subscribed.put(a[2])
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        self.connected = self.reason.get(timeout=5)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.mark.mosquitto
+def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
+    broker: tuple[int, Path],
+) -> None:
+    port, secrets = broker
+    secret = {
+        name: (secrets / f"{file}.password").read_text()
+        for name, file in (("p-001", "agent-p-001"), ("server", "server"))
+    }
+    for user, password in ((None, None), ("p-001", "wrong"), ("server", secret["p-001"])):
+        refused = Client(port, user, password)
+        assert refused.connected == "Not authorized"
+        refused.close()
+
+    server = Client(port, "server", secret["server"])
+    server.client.subscribe("trunkline/v1/#", qos=1)
+    server.subscribed.get(timeout=5)
+    agent = Client(port, "p-001", secret["p-001"])
+    for topic in (
+        sensor_topic("p-002", "trunk", Kind.IMU),
+        "other/topic",
+        wearer_topic("p-001", Kind.MARK),
+    ):
+        agent.client.publish(topic, topic, qos=1).wait_for_publish(5)
+    assert server.got.get(timeout=5)[0] == wearer_topic("p-001", Kind.MARK)
+
+    for kind in (Kind.COMMITTED, Kind.IMU):
+        for wearer in ("p-001", "p-002"):
+            agent.client.subscribe(sensor_topic(wearer, "trunk", kind), qos=1)
+            agent.subscribed.get(timeout=5)
+            server.client.publish(sensor_topic(wearer, "trunk", kind), "x", qos=1).wait_for_publish(
+                5
+            )
+    assert agent.got.get(timeout=5)[0] == sensor_topic("p-001", "trunk", Kind.COMMITTED)
+    with pytest.raises(Empty):
+        agent.got.get(timeout=0.3)
+    agent.close()
+    server.close()

@@ -1,0 +1,77 @@
+"""The secret files of a deployment: broker accounts and ACL, database token, session key.
+
+Everything is random and written once; nothing here has a default value. The folder is closed to
+other users (0700); the files in it are readable, because containers that run without privileges
+see them mounted under their own user ids.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wire.ids import check_wearer
+from wire.topics import ROOT, Kind
+
+SERVER_ACCOUNT = "server"
+
+_MOSQUITTO_ITERATIONS = 101
+"""What mosquitto_passwd 2.0 uses. The secrets are random 256-bit words, so that a slow hash adds
+nothing; mosquitto derives it at every connect."""
+
+_SINGLE_SECRETS = ("server.password", "influx-admin.password", "influx.token", "session.key")
+
+
+def write_secrets(folder: Path, wearers: Sequence[str]) -> list[Path]:
+    """Create what is missing in `folder` for these wearers; existing secrets stay as they are.
+
+    Returns the files that are new. Raises IdError for an invalid pseudonym, OSError when the
+    folder cannot be written.
+    """
+    names = [*_SINGLE_SECRETS, *(f"agent-{check_wearer(wearer)}.password" for wearer in wearers)]
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    created = [folder / name for name in names if not (folder / name).exists()]
+    for path in created:
+        _write_secret(path, secrets.token_urlsafe(32))
+    accounts = {SERVER_ACCOUNT: (folder / "server.password").read_text().strip()}
+    for path in sorted(folder.glob("agent-*.password")):
+        accounts[path.stem.removeprefix("agent-")] = path.read_text().strip()
+    _write_secret(folder / "mosquitto.passwd", password_file(accounts))
+    _write_secret(folder / "mosquitto.acl", acl_file())
+    return created
+
+
+def password_file(accounts: Mapping[str, str]) -> str:
+    """Text of a mosquitto password file ($7$: PBKDF2-HMAC-SHA512)."""
+    lines = []
+    for account, password in sorted(accounts.items()):
+        salt = os.urandom(12)
+        key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _MOSQUITTO_ITERATIONS)
+        encoded = "$".join(base64.b64encode(part).decode() for part in (salt, key))
+        lines.append(f"{account}:$7${_MOSQUITTO_ITERATIONS}${encoded}\n")
+    return "".join(lines)
+
+
+def acl_file() -> str:
+    """Text of a mosquitto ACL: a wearer's account writes below its own name and reads its commits;
+    the server account reads and writes all of ours. Whatever is not listed is denied."""
+    return (
+        f"pattern write {ROOT}/%u/#\n"
+        f"pattern read {ROOT}/%u/+/{Kind.COMMITTED}\n"
+        f"pattern read {ROOT}/%u/{Kind.STATE}\n"
+        f"pattern read {ROOT}/%u/{Kind.ALERT}\n"
+        f"\nuser {SERVER_ACCOUNT}\n"
+        f"topic readwrite {ROOT}/#\n"
+    )
+
+
+def _write_secret(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text)
+    fresh.chmod(0o644)
+    fresh.replace(path)
