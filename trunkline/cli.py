@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "agent": "stream a sensor to the broker",
     "analyse": "analyse recordings into result files",
+    "broker": "run the embedded broker alone",
     "calibrate": "say when a sensor was held upright",
     "dashboard": "serve the pages for patients and clinicians",
     "deploy": "create the secret files of a deployment",

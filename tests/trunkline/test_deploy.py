@@ -9,13 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, Queue
+from queue import Empty
 
-import paho.mqtt.client as mqtt
 import pytest
 from click.testing import CliRunner
-from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.trunkline.conftest import MqttClient, free_port
 from trunkline.cli import main
 from trunkline.deployment import write_secrets
 from wire.topics import Kind, sensor_topic, wearer_topic
@@ -69,9 +68,7 @@ def test_compose_asks_for_nothing_that_deploy_does_not_write(tmp_path: Path) -> 
 def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     secrets = tmp_path / "secrets"
     write_secrets(secrets, ["p-001", "p-002"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = (ROOT / "deploy" / "mosquitto.conf").read_text()
     config = (
         config.replace("/run/secrets/mosquitto_passwd", str(secrets / "mosquitto.passwd"))
@@ -94,27 +91,6 @@ def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
     process.wait(5)
 
 
-class Client:
-    """A blocking MQTT client that notes what it gets."""
-
-    def __init__(self, port: int, user: str | None, password: str | None) -> None:
-        self.got: Queue[tuple[str, bytes]] = Queue()
-        self.reason: Queue[str] = Queue()
-        self.subscribed: Queue[int] = Queue()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        self.client.username_pw_set(user, password)
-        self.client.on_connect = lambda *a: self.reason.put(str(a[3]))
-        self.client.on_message = lambda *a: self.got.put((a[2].topic, a[2].payload))
-        self.client.on_subscribe = lambda *a: self.subscribed.put(a[2])
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        self.connected = self.reason.get(timeout=5)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
 @pytest.mark.mosquitto
 def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
     broker: tuple[int, Path],
@@ -125,29 +101,25 @@ def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
         for name, file in (("p-001", "agent-p-001"), ("server", "server"))
     }
     for user, password in ((None, None), ("p-001", "wrong"), ("server", secret["p-001"])):
-        refused = Client(port, user, password)
+        refused = MqttClient(port, user, password)
         assert refused.connected == "Not authorized"
         refused.close()
 
-    server = Client(port, "server", secret["server"])
-    server.client.subscribe("trunkline/v1/#", qos=1)
-    server.subscribed.get(timeout=5)
-    agent = Client(port, "p-001", secret["p-001"])
+    server = MqttClient(port, "server", secret["server"])
+    server.subscribe("trunkline/v1/#")
+    agent = MqttClient(port, "p-001", secret["p-001"])
     for topic in (
         sensor_topic("p-002", "trunk", Kind.IMU),
         "other/topic",
         wearer_topic("p-001", Kind.MARK),
     ):
-        agent.client.publish(topic, topic, qos=1).wait_for_publish(5)
+        agent.publish(topic)
     assert server.got.get(timeout=5)[0] == wearer_topic("p-001", Kind.MARK)
 
     for kind in (Kind.COMMITTED, Kind.IMU):
         for wearer in ("p-001", "p-002"):
-            agent.client.subscribe(sensor_topic(wearer, "trunk", kind), qos=1)
-            agent.subscribed.get(timeout=5)
-            server.client.publish(sensor_topic(wearer, "trunk", kind), "x", qos=1).wait_for_publish(
-                5
-            )
+            agent.subscribe(sensor_topic(wearer, "trunk", kind))
+            server.publish(sensor_topic(wearer, "trunk", kind))
     assert agent.got.get(timeout=5)[0] == sensor_topic("p-001", "trunk", Kind.COMMITTED)
     with pytest.raises(Empty):
         agent.got.get(timeout=0.3)
