@@ -12,7 +12,8 @@ from queue import Empty
 
 import pytest
 
-from tests.trunkline.conftest import MqttClient, free_port
+from tests.servers import free_port
+from tests.trunkline.conftest import MqttClient
 from trunkline.broker import allowed, load_accounts
 from wire.topics import Kind, sensor_topic, wearer_topic
 

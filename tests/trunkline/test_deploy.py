@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import socket
 import stat
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
@@ -14,7 +11,8 @@ from queue import Empty
 import pytest
 from click.testing import CliRunner
 
-from tests.trunkline.conftest import MqttClient, free_port
+from tests.servers import Mosquitto, mosquitto
+from tests.trunkline.conftest import MqttClient
 from trunkline.cli import main
 from trunkline.deployment import write_secrets
 from wire.topics import Kind, sensor_topic, wearer_topic
@@ -65,41 +63,17 @@ def test_compose_asks_for_nothing_that_deploy_does_not_write(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    secrets = tmp_path / "secrets"
-    write_secrets(secrets, ["p-001", "p-002"])
-    port = free_port()
-    config = (ROOT / "deploy" / "mosquitto.conf").read_text()
-    config = (
-        config.replace("/run/secrets/mosquitto_passwd", str(secrets / "mosquitto.passwd"))
-        .replace("/run/secrets/mosquitto_acl", str(secrets / "mosquitto.acl"))
-        .replace("/mosquitto/data/", f"{tmp_path}/")
-        .replace("listener 1883", f"listener {port} 127.0.0.1")
-    )
-    (tmp_path / "mosquitto.conf").write_text(config + "user root\n")
-    process = subprocess.Popen(
-        [mosquitto_bin, "-c", tmp_path / "mosquitto.conf"], stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.02)
-    yield port, secrets
-    process.terminate()
-    process.wait(5)
+def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[Mosquitto]:
+    with mosquitto(mosquitto_bin, tmp_path, ("p-001", "p-002")) as running:
+        yield running
 
 
 @pytest.mark.mosquitto
 def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
-    broker: tuple[int, Path],
+    broker: Mosquitto,
 ) -> None:
-    port, secrets = broker
-    secret = {
-        name: (secrets / f"{file}.password").read_text()
-        for name, file in (("p-001", "agent-p-001"), ("server", "server"))
-    }
+    port = broker.port
+    secret = {name: broker.password_file(name).read_text() for name in ("p-001", "server")}
     for user, password in ((None, None), ("p-001", "wrong"), ("server", secret["p-001"])):
         refused = MqttClient(port, user, password)
         assert refused.connected == "Not authorized"

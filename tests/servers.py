@@ -1,0 +1,168 @@
+"""Real servers for tests: mosquitto and influxd on loopback with ephemeral ports."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trunkline.deployment import write_secrets
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_listening(
+    port: int, process: subprocess.Popen[bytes], timeout_s: float = 20
+) -> None:
+    """Return when the port accepts a connection; fail when the process ends or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"server ended with code {process.returncode}"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"nothing listens on port {port} after {timeout_s} s")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then SIGKILL after 10 s."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@dataclass
+class Mosquitto:
+    """A mosquitto with the configuration, password file and ACL of a deployment."""
+
+    binary: Path
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    def password_file(self, account: str) -> Path:
+        """File with the secret of `server` or of a wearer's agent."""
+        name = "server" if account == "server" else f"agent-{account}"
+        return self.secrets / f"{name}.password"
+
+    def start(self) -> None:
+        config = (ROOT / "deploy" / "mosquitto.conf").read_text()
+        for old, new in (
+            ("/run/secrets/mosquitto_passwd", str(self.secrets / "mosquitto.passwd")),
+            ("/run/secrets/mosquitto_acl", str(self.secrets / "mosquitto.acl")),
+            ("/mosquitto/data/", f"{self.folder}/"),
+            ("listener 1883", f"listener {self.port} 127.0.0.1"),
+        ):
+            assert old in config
+            config = config.replace(old, new)
+        (self.folder / "mosquitto.conf").write_text(config + "user root\n")
+        self.process = subprocess.Popen(
+            [self.binary, "-c", self.folder / "mosquitto.conf"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until_listening(self.port, self.process)
+
+    def kill(self, *, wipe: bool = False) -> None:
+        """kill -9; with `wipe`, all it remembered is gone as well."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        if wipe:
+            (self.folder / "mosquitto.db").unlink(missing_ok=True)
+
+
+@contextmanager
+def mosquitto(binary: Path, folder: Path, wearers: tuple[str, ...]) -> Iterator[Mosquitto]:
+    """A running mosquitto with accounts for the server and these wearers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_secrets(folder / "secrets", wearers)
+    broker = Mosquitto(binary, folder, free_port())
+    broker.start()
+    try:
+        yield broker
+    finally:
+        if broker.process is not None:
+            stop(broker.process)
+
+
+@dataclass
+class Influx:
+    """An influxd 1.x with authentication on."""
+
+    url: str
+    database: str
+    user: str
+    password: str
+
+
+@contextmanager
+def influxd(binary: Path, folder: Path) -> Iterator[Influx]:
+    """A running influxd with one database and one admin."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port, rpc_port = free_port(), free_port()
+    (folder / "influxdb.conf").write_text(
+        f"""
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc_port}"
+[meta]
+dir = "{folder}/meta"
+[data]
+dir = "{folder}/data"
+wal-dir = "{folder}/wal"
+query-log-enabled = false
+cache-max-memory-size = "1g"
+max-select-point = 0
+[http]
+bind-address = "127.0.0.1:{port}"
+auth-enabled = true
+log-enabled = false
+max-row-limit = 0
+[logging]
+level = "error"
+"""
+    )
+    process = subprocess.Popen(
+        [binary, "-config", folder / "influxdb.conf"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    influx = Influx(f"http://127.0.0.1:{port}", "trunkline", "trunkline", "only-for-this-test")
+    try:
+        wait_until_listening(port, process)
+        user = f"{influx.user} WITH PASSWORD '{influx.password}' WITH ALL PRIVILEGES"
+        _query(influx, {"q": f"CREATE USER {user}"})
+        login = {"u": influx.user, "p": influx.password}
+        _query(influx, {"q": f"CREATE DATABASE {influx.database}", **login})
+        yield influx
+    finally:
+        stop(process)
+
+
+def _query(influx: Influx, fields: dict[str, str]) -> None:
+    body = urllib.parse.urlencode(fields).encode()
+    with urllib.request.urlopen(f"{influx.url}/query", data=body, timeout=10) as answer:
+        assert "error" not in answer.read().decode()
