@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import subprocess
 import time
@@ -154,15 +155,20 @@ level = "error"
     try:
         wait_until_listening(port, process)
         user = f"{influx.user} WITH PASSWORD '{influx.password}' WITH ALL PRIVILEGES"
-        _query(influx, {"q": f"CREATE USER {user}"})
-        login = {"u": influx.user, "p": influx.password}
-        _query(influx, {"q": f"CREATE DATABASE {influx.database}", **login})
+        _query(influx, f"CREATE USER {user}")
+        _query(influx, f"CREATE DATABASE {influx.database}")
         yield influx
     finally:
         stop(process)
 
 
-def _query(influx: Influx, fields: dict[str, str]) -> None:
-    body = urllib.parse.urlencode(fields).encode()
-    with urllib.request.urlopen(f"{influx.url}/query", data=body, timeout=10) as answer:
+def _query(influx: Influx, query: str) -> None:
+    """Run one statement; the first admin is created before there is anyone to log in as."""
+    login = base64.b64encode(f"{influx.user}:{influx.password}".encode()).decode()
+    request = urllib.request.Request(
+        f"{influx.url}/query",
+        data=urllib.parse.urlencode({"q": query}).encode(),
+        headers={} if query.startswith("CREATE USER") else {"Authorization": f"Basic {login}"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
         assert "error" not in answer.read().decode()
