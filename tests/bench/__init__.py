@@ -1,0 +1,1 @@
+"""The budgets of docs/budgets.md, measured as ratios in one run: `make bench`."""
