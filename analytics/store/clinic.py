@@ -1,0 +1,73 @@
+"""The clinic database: people and what is said about them. Always SQLite, always beside us.
+
+Samples and results live in a `Store`; this file is small and relational. Ingest, worker,
+dashboard and command line open it at the same time, each with as many threads as it likes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from analytics.store.database import Database
+from analytics.store.ledger import Ledger
+from analytics.store.migrations import bring_to_head
+from analytics.store.people import People
+from analytics.store.reported import Reported
+
+FILE_NAME = "clinic.db"
+"""Name of the clinic database inside a data directory."""
+
+
+class Clinic(People, Reported, Ledger):
+    """One clinic database file, made or migrated on open.
+
+    Methods raise StoreError when the file cannot be used, ClinicError for a request that the
+    records do not allow.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database(path)
+        try:
+            with self._db.read() as connection:
+                bring_to_head(path, connection)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; the threads that use this object must be done."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several calls of this thread one: all or nothing, one write to disk."""
+        with self._db.transaction():
+            yield
+
+    def erase(self, wearer: str, by: str) -> None:
+        """Remove everything about `wearer`: settings, log-in, sensors, calibrations, diary,
+        watermarks, dead letters and audit rows. The audit keeps that `by` erased the pseudonym.
+
+        Erasing a wearer that is not there changes nothing but the audit.
+        """
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO erasing (wearer, user)"
+                " SELECT ?1, NULL UNION ALL SELECT NULL, name FROM user WHERE wearer = ?1",
+                (wearer,),
+            )
+            connection.execute(
+                "DELETE FROM audit WHERE wearer = ?1 OR user IN (SELECT user FROM erasing)",
+                (wearer,),
+            )
+            connection.execute("DELETE FROM dead_letter WHERE wearer = ?", (wearer,))
+            connection.execute("DELETE FROM wearer WHERE wearer = ?", (wearer,))
+            connection.execute("DELETE FROM erasing")
+            connection.execute(
+                "INSERT INTO audit (at_ns, user, action, wearer, detail) VALUES (?, ?, ?, ?, ?)",
+                (time.time_ns(), by, "erase", wearer, ""),
+            )
+        self._db.forget_deleted()

@@ -1,0 +1,142 @@
+"""What the clinic database gives out and takes in: plain frozen records. Times are UTC ns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wire.messages import Birth, Status
+
+
+class ClinicError(ValueError):
+    """A request that the clinic's records do not allow; one sentence with what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class WearerSettings:
+    """Personal thresholds, set by a clinician; None means: use the detector's own."""
+
+    slouch_enter_deg: float | None = None
+    """Flexion above which sitting counts as slouched, 0..90 degrees from upright."""
+    slouch_bout_min_s: float = 600.0
+    """A slouch lasting this long is an episode."""
+    walking_limit_s: float = 600.0
+    """Walking without a rest for this long is prolonged."""
+    alerts_on: bool = False
+    """Whether the wearer wants alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wearer:
+    """A pseudonym and nothing that says who it is."""
+
+    wearer: str
+    time_zone: str
+    """IANA name; days of this wearer are days there."""
+    created_ns: int
+    settings: WearerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """The latest that is known of one sensor; None until the message has come."""
+
+    wearer: str
+    sensor: str
+    birth: Birth | None
+    status: Status | None
+    updated_ns: int
+
+
+class Role(StrEnum):
+    """What a user is. A patient sees the own wearer; everybody else sees what is granted."""
+
+    PATIENT = "patient"
+    CLINICIAN = "clinician"
+    RESEARCHER = "researcher"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A log-in. `wearer` is set for a patient and only for a patient."""
+
+    name: str
+    password_hash: str
+    role: Role
+    wearer: str | None
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A sensor was held upright, quietly, from start to end."""
+
+    wearer: str
+    sensor: str
+    start_ns: int
+    end_ns: int
+    posture: str
+    """sitting or standing"""
+    source: str
+    """Who said so: mark (the wearer's side), dashboard, cli, recording"""
+
+
+@dataclass(frozen=True, slots=True)
+class DiaryEntry:
+    """One symptom as the wearer felt it; None where the wearer did not say."""
+
+    wearer: str
+    at_ns: int
+    symptom: str
+    site: str | None
+    side: str | None
+    severity: int | None
+    """0..10"""
+    entered_ns: int
+    source: str
+    """mark (the wearer's side), dashboard, cli, recording"""
+    id: int | None = None
+    """Row number once stored, for `delete_diary`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeMark:
+    """pause, resume or note at a point in time."""
+
+    wearer: str
+    at_ns: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what, concerning whom."""
+
+    at_ns: int
+    user: str
+    action: str
+    wearer: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be used, and why."""
+
+    at_ns: int
+    wearer: str | None
+    topic: str
+    reason: str
+    payload: bytes
+    """The first 4 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """What ingest has of one sensor session."""
+
+    committed: int = -1
+    """Every batch from the agent's floor up to this number is in the store; -1: none."""
+    beyond: tuple[tuple[int, int], ...] = ()
+    """Closed ranges of numbers in the store above `committed` + 1, disjoint and ascending."""
