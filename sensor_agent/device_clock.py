@@ -1,0 +1,309 @@
+"""Device ticks -> UTC: a robust line under one-sided arrival delays, and stamps that only grow.
+
+A packet never arrives before its last sample was taken, so the line that maps device time to host
+time is the lower envelope of the arrivals: of all lines below every point, the one nearest to them
+(Moon, Skelly, Towsley, "Estimation and removal of clock skew from network delay measurements",
+INFOCOM 1999: the edge of the lower convex hull above the mean abscissa). The link's smallest delay
+cannot be seen from one side; it stays in the stamps and in `clock_err_ns`.
+
+What happens when something steps:
+
+* The device clock restarts, or jumps against the arrivals: a new fit, `Flag.CLOCK_RESET`.
+* The host's UTC is set (NTP, a user): see `HostUtc`.
+* The fit improves: later stamps move towards it by at most 5 % of the elapsed time. What was
+  stamped is never stamped again, and no stamp is ever smaller than one before it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_profiles.base import SampleBlock
+from sensor_agent.clock import HostClock
+from wire.batch import Flag
+
+log = logging.getLogger(__name__)
+
+SECOND_NS = 1_000_000_000
+WARM_UP_NS = 2 * SECOND_NS
+"""A fit younger than this has hardly seen an undelayed packet: stamping waits for it."""
+LINK_DELAY_NS = 10_000_000
+"""Allowance for the smallest delay of the link: connection intervals are 7.5-30 ms, the mean wait
+for the next one is half of that."""
+YOUNG_DELAY_NS = 60_000_000
+"""Further allowance, divided by the seconds of history: so few packets, all may have waited."""
+SLEW = 0.05
+"""Largest change of pace while stamps approach a better fit: 50 ms a second, harmless to angles."""
+JUMP_NS = 250_000_000
+"""A target further ahead than this is jumped to, with CLOCK_RESET, rather than approached."""
+DISAGREE_NS = SECOND_NS
+"""A stamp this far from the fit is not delay but another clock: beyond any connection interval."""
+REWIND_NS = 2 * SECOND_NS
+"""A stamp this far behind the newest one is a restart; a duplicate is at most a few packets old."""
+MAX_BACK_STEP_NS = 10 * SECOND_NS
+"""Largest backward step of the host's UTC that is followed (by slewing, in at most 200 s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitLimits:
+    """What is physically possible for one kind of device time."""
+
+    max_drift_ppm: float
+    min_span_s: float
+    """Shorter histories say more about jitter than about drift: drift is taken as 0."""
+    window_s: float
+    step_s: float
+    """Arrivals later than the line by this for `step_buckets` seconds on end: time was lost."""
+    step_buckets: int
+
+
+STAMPED = FitLimits(200.0, 60.0, 300.0, 1.0, 30)
+"""Crystals: +-20 ppm typical, +-100 ppm in cheap parts, twice that as the bound."""
+COUNTED = FitLimits(30_000.0, 4.0, 60.0, 0.3, 5)
+"""Sensors without stamps: IMU output rates are within 1-3 % of nominal, losses are not visible."""
+
+
+class LatencyEnvelope:
+    """host = device + delay(device): the line under the per-second minima of the delay."""
+
+    def __init__(self, limits: FitLimits, device_ns: int, arrival_ns: int) -> None:
+        self._limits = limits
+        self._x0_ns, self._y0_ns = device_ns, arrival_ns - device_ns
+        self._minima: deque[tuple[float, float]] = deque()  # (device s, delay s), relative
+        self._open: tuple[float, float] | None = None
+        self._slope = self._offset = self._spread = 0.0
+        self._behind = 0
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster the host's clock runs than the device's, 0 while not known."""
+        return self._slope * 1e6
+
+    @property
+    def broken(self) -> bool:
+        """True when nothing has come near the line for so long that the line must be wrong."""
+        return self._behind >= self._limits.step_buckets
+
+    def add(self, device_ns: int, arrival_ns: int) -> None:
+        """One packet: device time of its last sample, host time of its arrival."""
+        x = (device_ns - self._x0_ns) / SECOND_NS
+        y = (arrival_ns - device_ns - self._y0_ns) / SECOND_NS
+        self._offset = min(self._offset, y - self._slope * x)
+        if self._open is None:
+            self._open = (x, y)
+        elif int(x) < int(self._open[0]):
+            return  # a late duplicate: says nothing new
+        elif int(x) > int(self._open[0]):
+            self._close_bucket(self._open)
+            self._open = (x, y)
+        elif y - self._slope * x < self._open[1] - self._slope * self._open[0]:
+            self._open = (x, y)
+
+    def host_ns(self, device_ns: int) -> int:
+        """Host monotonic time of a device time."""
+        x = (device_ns - self._x0_ns) / SECOND_NS
+        delay_s = self._offset + self._slope * x
+        return device_ns + self._y0_ns + round(delay_s * SECOND_NS)
+
+    def residual_ns(self, device_ns: int, arrival_ns: int) -> int:
+        """Delay beyond the line's; negative means earlier than the line thought possible."""
+        return arrival_ns - self.host_ns(device_ns)
+
+    def err_ns(self) -> int:
+        """Half width of the uncertainty at the newest end of the line."""
+        span_s = self._span_s()
+        drift_s = 1.5 * self._spread
+        if span_s < self._limits.min_span_s:
+            drift_s = self._spread + self._limits.max_drift_ppm * 1e-6 * (span_s + 2.0)
+        young_ns = YOUNG_DELAY_NS / (1.0 + span_s)
+        return LINK_DELAY_NS + round(young_ns + drift_s * SECOND_NS)
+
+    def _span_s(self) -> float:
+        return self._minima[-1][0] - self._minima[0][0] if self._minima else 0.0
+
+    def _close_bucket(self, minimum: tuple[float, float]) -> None:
+        late_s = minimum[1] - self._offset - self._slope * minimum[0]
+        self._behind = self._behind + 1 if late_s > self._limits.step_s else 0
+        self._minima.append(minimum)
+        while self._span_s() > self._limits.window_s:
+            self._minima.popleft()
+        x, y = np.array(self._minima).T
+        if self._span_s() >= self._limits.min_span_s:
+            bound = self._limits.max_drift_ppm * 1e-6
+            self._slope = min(max(_hull_slope(self._minima), -bound), bound)
+        late = y - self._slope * x
+        self._offset = float(late.min())
+        self._spread = float(np.median(late[-30:])) - self._offset
+
+
+def _hull_slope(points: deque[tuple[float, float]]) -> float:
+    """Slope of the lower convex hull's edge at the mean x; x strictly increasing, >= 2 points."""
+    hull: list[tuple[float, float]] = []
+    for x, y in points:
+        while len(hull) >= 2:
+            (x1, y1), (x2, y2) = hull[-2:]
+            if (y2 - y1) * (x - x1) < (y - y1) * (x2 - x1):
+                break
+            hull.pop()
+        hull.append((x, y))
+    mean_x = sum(x for x, _ in points) / len(points)
+    right = next(i for i in range(1, len(hull)) if hull[i][0] >= mean_x)
+    (x1, y1), (x2, y2) = hull[right - 1 : right + 1]
+    return (y2 - y1) / (x2 - x1)
+
+
+class HostUtc:
+    """The one offset UTC - monotonic of an agent run, shared by its sensors.
+
+    Monotonic time carries the samples; UTC is laid over it. The offset is measured when the run
+    begins and again at every batch. A forward step (first NTP answer after boot, wake-up from
+    suspend) is followed at once. A backward step up to MAX_BACK_STEP_NS is followed too, and the
+    stamps approach it by slewing, because they must not run backwards. A larger backward step is
+    not followed before the agent's next start: until then the stamps stay consistent with each
+    other, ahead of the new UTC by the step, and `err_ns` says so.
+    """
+
+    def __init__(self, clock: HostClock) -> None:
+        self._clock = clock
+        self._offset_ns = clock.utc_ns() - clock.monotonic_ns()
+        self.err_ns = 0
+        """Known disagreement with the host's present UTC."""
+
+    def offset_ns(self) -> int:
+        """Present UTC - monotonic by the rule above."""
+        measured_ns = self._clock.utc_ns() - self._clock.monotonic_ns()
+        back_ns = self._offset_ns - measured_ns
+        if back_ns <= MAX_BACK_STEP_NS:
+            self._offset_ns, self.err_ns = measured_ns, 0
+        else:
+            if not self.err_ns:
+                log.warning(
+                    "the host's clock was set back by %d s; samples keep the time from before it, "
+                    "restart the agent to follow the new time",
+                    back_ns // SECOND_NS,
+                )
+            self.err_ns = back_ns
+        return self._offset_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Times of n samples: t0_ns + i * dt_ns, UTC."""
+
+    t0_ns: int
+    dt_ns: int
+    clock_err_ns: int
+    flags: Flag
+
+
+class DeviceClock:
+    """One sensor's device time in UTC. Feed every block to `observe`, stamp runs of samples.
+
+    The caller asks `breaks` first; when true it stamps what it still holds, calls `restart`, and
+    goes on with the block.
+    """
+
+    def __init__(self, utc: HostUtc) -> None:
+        self._utc = utc
+        self._fit: LatencyEnvelope | None = None
+        self._fit_began_ns = 0
+        self._newest_device_ns = 0
+        self._counted = 0  # samples since the fit began, for sensors without stamps
+        self._new_link = False
+        self._reset = False
+        self._end: tuple[int | None, int] | None = None  # (device, UTC) of the last stamped sample
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """Drift of the device clock against the host's; None before the first block."""
+        return self._fit.drift_ppm if self._fit else None
+
+    def settled(self, now_ns: int) -> bool:
+        """True when the fit has seen enough arrivals (host monotonic `now_ns`)."""
+        return self._fit is not None and now_ns - self._fit_began_ns >= WARM_UP_NS
+
+    def utc_ns(self, monotonic_ns: int) -> int:
+        """UTC of a host monotonic time."""
+        return monotonic_ns + self._utc.offset_ns()
+
+    def link_started(self) -> None:
+        """The connection is new: the device clock may have restarted without a sign."""
+        self._new_link = True
+
+    def breaks(self, block: SampleBlock, arrival_ns: int) -> bool:
+        """True when this block's time does not continue the present fit."""
+        if self._fit is None:
+            return False
+        if block.device_t0_ns is None:
+            return self._new_link or block.restarted or self._fit.broken
+        residual_ns = self._fit.residual_ns(_last_ns(block, block.device_t0_ns), arrival_ns)
+        return (
+            block.restarted
+            or self._fit.broken
+            or block.device_t0_ns < self._newest_device_ns - REWIND_NS
+            or (self._new_link and abs(residual_ns) > DISAGREE_NS)
+            or (residual_ns < -DISAGREE_NS and self.settled(arrival_ns))
+        )
+
+    def restart(self) -> None:
+        """Begin a new fit; the next stamp carries CLOCK_RESET."""
+        self._fit, self._counted, self._reset = None, 0, True
+        if self._end:
+            self._end = (None, self._end[1])
+
+    def observe(self, block: SampleBlock, arrival_ns: int) -> int:
+        """Take a block in; returns the device time of its first sample."""
+        self._new_link = False
+        t0_ns = block.device_t0_ns
+        if t0_ns is None:
+            t0_ns = round((self._counted + block.lost_before) * block.device_dt_ns)
+            self._counted += block.lost_before + block.n
+        last_ns = _last_ns(block, t0_ns)
+        if self._fit is None:
+            limits = COUNTED if block.device_t0_ns is None else STAMPED
+            self._fit = LatencyEnvelope(limits, last_ns, arrival_ns)
+            self._fit_began_ns, self._newest_device_ns = arrival_ns, last_ns
+        self._fit.add(last_ns, arrival_ns)
+        self._newest_device_ns = max(self._newest_device_ns, last_ns)
+        return t0_ns
+
+    def stamp(self, first_ns: float, dt_ns: float, n: int, *, gap: bool) -> Stamp:
+        """UTC of n samples at device times first_ns + i * dt_ns; `gap`: samples are missing
+        before them. Never at or before a sample stamped earlier."""
+        if self._fit is None:
+            raise RuntimeError("stamp() before observe()")
+        offset_ns = self._utc.offset_ns()
+        first, last = round(first_ns), round(first_ns + (n - 1) * dt_ns)
+        t0_ns = self._fit.host_ns(first) + offset_ns
+        t1_ns = self._fit.host_ns(last) + offset_ns
+        step_ns = dt_ns * (1 + self._fit.drift_ppm * 1e-6)
+        flags = Flag.CLOCK_RESET if self._reset else Flag.NONE
+        ahead_ns = 0  # stamps minus fit
+        if self._end:
+            end_device_ns, end_ns = self._end
+            ahead_ns = max(0, end_ns + round(step_ns) - t0_ns)
+            if end_device_ns is not None and not gap:
+                ahead_ns = end_ns - self._fit.host_ns(end_device_ns) - offset_ns
+                if ahead_ns < -JUMP_NS:
+                    ahead_ns, flags = 0, Flag.CLOCK_RESET
+                ahead_ns = _towards_zero(ahead_ns, SLEW * step_ns)
+            t0_ns = max(t0_ns + ahead_ns, end_ns + 1)
+        if n > 1:
+            ahead_ns = _towards_zero(ahead_ns, SLEW * (n - 1) * step_ns)
+            step_ns = (t1_ns + ahead_ns - t0_ns) / (n - 1)
+        step = max(1, round(step_ns))
+        self._end, self._reset = (last, t0_ns + (n - 1) * step), False
+        err_ns = self._fit.err_ns() + abs(ahead_ns) + self._utc.err_ns
+        return Stamp(t0_ns, step, err_ns, flags)
+
+
+def _last_ns(block: SampleBlock, t0_ns: int) -> int:
+    return t0_ns + round((block.n - 1) * block.device_dt_ns)
+
+
+def _towards_zero(value: float, by: float) -> int:
+    return round(max(0.0, value - by) if value > 0 else min(0.0, value + by))
