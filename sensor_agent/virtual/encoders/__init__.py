@@ -1,0 +1,16 @@
+"""Virtual sensor families by profile id; a new one is one module here and one line below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sensor_agent.virtual.encoders.base import Encoder
+from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
+
+ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
+    {
+        "movesense": MovesenseEncoder,
+    }
+)
+"""Profile id -> encoder factory that takes the serial number shown in the advertised name."""
