@@ -230,3 +230,7 @@ class Profile(Protocol):
 
     def stop(self) -> Generator[Step, bytes | None, None]:
         """Steps that end the stream and leave the sensor idle."""
+
+    def decoder(self, config: Mapping[str, object]) -> Decoder:
+        """A decoder for packets that were captured elsewhere: what `configure` would have found
+        out stands in `config` (keys per profile, sensible defaults). Raises ConfigurationError."""

@@ -1,0 +1,187 @@
+"""Packets of the Movesense GATT Sensor Data Protocol (GSP v1): parts, arrays, stamps.
+
+Source: movesense.com/docs/esw/gatt_sensordata_protocol; the vendor's gatt_sensordata_app sample
+for the part size; packets of real units published by sensein/movesense-py and
+sokolmarek/movesense-commander for float order and step sizes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_profiles.base import (
+    BATTERY_LEVEL_UUID,
+    DecodeError,
+    Event,
+    Quantity,
+    SampleBlock,
+    StreamSettings,
+)
+from firmware_profiles.battery import battery_level
+from firmware_profiles.stamps import Passage, passage
+
+DATA_UUID: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
+RATES_HZ: Final = (13.0, 26.0, 52.0, 104.0, 208.0, 416.0, 833.0, 1666.0)
+RESPONSE: Final = 1
+_FIRST_PART: Final = 2
+_LATER_PARTS: Final = (3, 4)
+_PART_BYTES: Final = 150
+"""Body bytes in one part at most; packets that fit are never split."""
+_WRAP_MS: Final = 2**32
+_MS_NS: Final = 1_000_000
+
+_ARRAYS: Final = {
+    "Acc": (Quantity.ACCEL,),
+    "Gyro": (Quantity.GYRO,),
+    "Magn": (Quantity.MAG,),
+    "IMU6": (Quantity.ACCEL, Quantity.GYRO),
+    "IMU6m": (Quantity.ACCEL, Quantity.MAG),
+    "IMU9": (Quantity.ACCEL, Quantity.GYRO, Quantity.MAG),
+}
+_PATH: Final = re.compile(rf"/Meas/({'|'.join(_ARRAYS)})/(\d+)")
+
+_TO_SI: Final = {Quantity.ACCEL: 1.0, Quantity.GYRO: np.pi / 180, Quantity.MAG: 1.0}
+"""The sensor sends m/s2, deg/s and uT."""
+_STEPS: Final = {
+    # 0.244 mg at 8 g, taken times 9.807 by the firmware: every published packet is whole multiples
+    Quantity.ACCEL: tuple(k * 1e-3 * 9.807 for k in (0.244, 0.122, 0.061)),
+    # 70 mdps at 2000 dps, then half of it for each range below
+    Quantity.GYRO: (0.07, 0.035, 0.0175, 0.00875, 0.004375),
+}
+_ROUNDING: Final = 2 * float(np.finfo(np.float32).eps)
+
+
+class PathError(ValueError):
+    """A resource path that this decoder does not know."""
+
+
+@dataclass(slots=True)
+class GspDecoder:
+    """Decodes the notifications of one subscription to a /Meas/<sensors>/<rate> resource.
+
+    path: as subscribed; reference: the byte that the subscription was given; discard_first: drop
+    the first packet. Raises PathError for a path that is not an inertial one.
+    """
+
+    path: str
+    reference: int
+    discard_first: bool = False
+    firmware: str | None = None
+    settings: StreamSettings = field(init=False)
+    _body: bytearray = field(default_factory=bytearray)
+    _stamp_ms: int | None = None
+    _time_ns: int | None = None
+    _n: int = 0
+    _step_index: dict[Quantity, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        match = _PATH.fullmatch(self.path)
+        if match is None or float(match[2]) not in RATES_HZ:
+            raise PathError(f"{self.path[:40]!r} is not /Meas/{{{'|'.join(_ARRAYS)}}}/{{rate}}")
+        # the range is the firmware's choice and not told by this protocol
+        self.settings = StreamSettings(
+            float(match[2]), _ARRAYS[match[1]], None, None, self.firmware
+        )
+
+    @property
+    def _expected_bytes(self) -> int:
+        """Body of one packet: the firmware sends rate / 13 samples at a time."""
+        samples = round(self.settings.rate_hz / 13)
+        return 4 + 12 * samples * len(self.settings.quantities)
+
+    def decode(self, characteristic: str, data: bytes) -> list[Event]:
+        if characteristic == BATTERY_LEVEL_UUID:
+            return [battery_level(data)]
+        if characteristic != DATA_UUID:
+            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        if len(data) < 2:
+            raise DecodeError(f"packet has {len(data)} bytes, a header has 2")
+        kind, reference, part = data[0], data[1], data[2:]
+        if kind == RESPONSE:
+            return []
+        if kind != _FIRST_PART and kind not in _LATER_PARTS:
+            raise DecodeError(f"packet kind {kind} is unknown")
+        if reference != self.reference:
+            raise DecodeError(f"packet has reference {reference}, expected {self.reference}")
+        body = self._assemble(kind, part)
+        return [] if body is None else self._block(body)
+
+    def _assemble(self, kind: int, part: bytes) -> bytes | None:
+        """The whole body when `part` completes it. A packet whose later part was lost is dropped
+        when the next one begins; the stamps then show what is missing."""
+        if kind == _FIRST_PART:
+            self._body.clear()
+            if self._expected_bytes <= _PART_BYTES:
+                return bytes(part)
+        elif not self._body:
+            raise DecodeError("a continuation came without its first part")
+        self._body += part
+        if len(self._body) < self._expected_bytes:
+            return None
+        body = bytes(self._body)
+        self._body.clear()
+        if len(body) > self._expected_bytes:
+            raise DecodeError(f"parts add up to {len(body)} bytes, not {self._expected_bytes}")
+        return body
+
+    def _block(self, body: bytes) -> list[Event]:
+        quantities = self.settings.quantities
+        n, rest = divmod(len(body) - 4, 12 * len(quantities))
+        if n < 1 or rest:
+            raise DecodeError(f"body of {len(body)} bytes does not hold whole samples")
+        floats = np.frombuffer(body, dtype="<f4", offset=4).reshape(len(quantities), n, 3)
+        if not np.isfinite(floats).all():
+            raise DecodeError("a value is not a finite number")
+        device_t0_ns, lost, restarted, is_first = self._follow(
+            int.from_bytes(body[:4], "little"), n
+        )
+        if is_first and self.discard_first:
+            return []
+        lsb = {
+            q: step
+            for q, raw in zip(quantities, floats, strict=True)
+            if (step := self._lsb(q, raw))
+        }
+        values = {
+            q: (raw.astype(np.float64) * _TO_SI[q]).astype(np.float32)
+            for q, raw in zip(quantities, floats, strict=True)
+        }
+        dt_ns = 1e9 / self.settings.rate_hz
+        return [SampleBlock(n, device_t0_ns, dt_ns, values, lsb, lost, restarted)]
+
+    def _follow(self, stamp_ms: int, n: int) -> tuple[int, int, bool, bool]:
+        """(time of the first sample in ns, samples lost before it, restarted, first packet)."""
+        if self._stamp_ms is None or self._time_ns is None:
+            time_ns = stamp_ms * _MS_NS
+        else:  # the nearest time with these low 32 bits
+            step_ms = (stamp_ms - self._stamp_ms + _WRAP_MS // 2) % _WRAP_MS - _WRAP_MS // 2
+            time_ns = self._time_ns + step_ms * _MS_NS
+        verdict = passage(self._time_ns, time_ns)
+        if verdict is Passage.REPEAT:
+            return time_ns, 0, False, False
+        lost = 0
+        if verdict is Passage.RESTART:
+            time_ns = stamp_ms * _MS_NS
+        elif self._time_ns is not None:
+            # whole packets: stamps jitter by a millisecond, the true rate is a little off nominal
+            passed = (time_ns - self._time_ns) * 1e-9 * self.settings.rate_hz - self._n
+            lost = max(0, round(passed / n)) * n
+        self._stamp_ms, self._time_ns, self._n = stamp_ms, time_ns, n
+        return time_ns, lost, verdict is Passage.RESTART, verdict is Passage.FIRST
+
+    def _lsb(self, quantity: Quantity, raw: NDArray[np.float32]) -> float | None:
+        """SI per count when all values are whole counts; never coarser than found before, so that
+        a sensor at rest does not make it change to and fro."""
+        steps = _STEPS.get(quantity, ())
+        values = raw.astype(np.float64)
+        for index in range(self._step_index.get(quantity, 0), len(steps)):
+            off = np.abs(values - np.rint(values / steps[index]) * steps[index])
+            if np.all(off <= _ROUNDING * np.abs(values)):
+                self._step_index[quantity] = index
+                return steps[index] * _TO_SI[quantity]
+        return None
