@@ -17,6 +17,13 @@ SITES = ("lumbosacral", "iliac_crest", "groin", "other")
 SIDES = ("left", "right", "both")
 
 
+AXIS_NAMES = ("up", "forward", "left")
+AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
+
+_PLAIN = {"list[str]": list, "dict[str, str] | None": dict | None}
+"""Annotations that isinstance cannot check as they are; the elements are checked by the class."""
+
+
 class MessageError(ValueError):
     """A JSON message that breaks the contract; the text names the field."""
 
@@ -65,7 +72,7 @@ class _Message:
             raise MessageError(f"not a {cls.__name__} message: {str(error)[:120]}") from error
         for name, hint in get_type_hints(cls).items():
             value = getattr(message, name)
-            kind = list if hint == list[str] else (hint | int if _is_float(hint) else hint)
+            kind = _PLAIN.get(str(hint), hint | int if _is_float(hint) else hint)
             _require(
                 isinstance(value, kind) and not isinstance(value, bool), f"{name} has a wrong type"
             )
@@ -98,7 +105,8 @@ class Birth(_Message):
     accel_range_g: float | None = None
     gyro_range_dps: float | None = None
     firmware: str | None = None
-    label: str | None = None
+    axes: dict[str, str] | None = None
+    """How the sensor lies when worn: any of up, forward, left -> one of +x -x +y -y +z -z."""
 
     def check(self) -> None:
         _require(len(self.session) == 26, "session is no ULID")
@@ -106,6 +114,8 @@ class Birth(_Message):
         _require(self.placement in tuple(Placement), f"placement {self.placement!r} is unknown")
         _require(0 < self.rate_hz <= 10_000, "rate_hz is out of range")
         _require(all(isinstance(q, str) for q in self.quantities), "quantities is no list of names")
+        for name, axis in (self.axes or {}).items():
+            _require(name in AXIS_NAMES and axis in AXES, f"axes: {name[:10]!r} is not understood")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from wire.messages import (
 
 SESSION = new_session()
 GOOD = [
-    Birth(SESSION, "movesense", "T12", 52.0, ["accel", "gyro"], 8.0, 2000.0, "2.3.0"),
+    Birth(SESSION, "movesense", "T12", 52.0, ["accel", "gyro"], 8.0, 2000.0, "2.3.0", {"up": "+x"}),
     Status(SESSION, 1, "streaming", battery_pct=80, rssi_dbm=-60, samples=10),
     Committed(SESSION, 0),
     AgentStatus(SESSION, "ready", 1),
@@ -44,6 +44,9 @@ def test_messages_round_trip(message: Any) -> None:
         (0, {"rate_hz": "fast"}),
         (0, {"quantities": "accel"}),
         (0, {"surprise": 1}),
+        (0, {"axes": {"up": "x"}}),
+        (0, {"axes": {"down": "+x"}}),
+        (0, {"axes": ["+x"]}),
         (1, {"at_ns": "now"}),
         (2, {"seq": -1}),
         (2, {"session": "x"}),
