@@ -73,7 +73,7 @@ class Exposure:
     posture_min: Mapping[str, float] | None
     """minutes of each posture word while worn (all but not_worn)"""
     slouch_known_min: float | None
-    """worn minutes in which slouching could be told: the denominator of `slouched_min`"""
+    """sitting minutes in which slouching could be told: the denominator of `slouched_share`"""
     slouched_min: Band | None
     slouch_episodes: int | None
     walking_bouts: int | None
@@ -88,7 +88,7 @@ class Exposure:
 
     @property
     def slouched_share(self) -> float | None:
-        """Slouched part of the time in which it could be told, 0..1."""
+        """Slouched part of the sitting in which it could be told, 0..1; None without any."""
         if self.slouched_min is None or not self.slouch_known_min:
             return None
         return self.slouched_min.mid / self.slouch_known_min
@@ -231,10 +231,12 @@ def _slouched(
     """Slouched minutes; inside episodes the episode's own low and high replace the nominal time.
 
     Outside episodes (short slouches) no other threshold was tried, so that time is the same in
-    all three.
+    all three. The timeline says nothing of slouching while not sitting: an hour without sitting
+    has zero slouched minutes only where slouching was observable.
     """
     known = worn & (part.slouched != NO_DATA)
-    if observable is False or not known.any():
+    sat = worn & (part.posture == CODE["sitting"])
+    if observable is False or not (known.any() or (observable and not sat.any())):
         return None
     mid = float((part.slouched[worn] == 1).sum()) / 60
     low = high = mid

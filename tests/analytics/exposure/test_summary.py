@@ -121,6 +121,14 @@ def test_an_hour_that_can_be_judged_is_enough_for_the_day() -> None:
     assert whole.slouched_share == 1
 
 
+def test_an_hour_without_sitting_has_no_slouching_only_if_it_was_observable() -> None:
+    line = minutes(540, 60, "walking", slouched=None)
+    assert day_exposure(DAY, line, []).exposure.slouched_min is None
+    seen = day_exposure(DAY, line, [quality(540, 60, slouch=True)]).exposure
+    assert seen.slouched_min == Band(0, 0, 0)
+    assert seen.slouched_share is None
+
+
 def test_a_short_stand_does_not_break_sitting_a_minute_does() -> None:
     line = minutes(540, 30) + minutes(571, 30)
     line[0:0] = [
