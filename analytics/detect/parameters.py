@@ -1,0 +1,62 @@
+"""All parameters of one computation, their hash, and overrides from a mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from analytics.detect.posture import PostureParameters
+from analytics.detect.slouch import SlouchParameters
+from analytics.detect.walking import WalkingParameters
+from analytics.signal.grid import GridParameters
+
+ALGORITHM_VERSION: Final = "1"
+"""Counts up whenever the same samples and parameters give other results."""
+
+
+class ParameterError(ValueError):
+    """Overrides that do not fit; one sentence of what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One frozen dataclass per detector."""
+
+    grid: GridParameters = field(default_factory=GridParameters)
+    posture: PostureParameters = field(default_factory=PostureParameters)
+    slouch: SlouchParameters = field(default_factory=SlouchParameters)
+    walking: WalkingParameters = field(default_factory=WalkingParameters)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """{detector: {name: value}}, strict JSON."""
+        return dataclasses.asdict(self)
+
+    def hash(self) -> str:
+        """Twelve hex digits that name this set of values."""
+        text = json.dumps(self.to_dict(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def override(self, changes: Mapping[str, Mapping[str, Any]]) -> Self:
+        """The same with `{detector: {name: value}}` changed; raises ParameterError."""
+        out = self
+        for group, values in changes.items():
+            if group not in {f.name for f in dataclasses.fields(self)}:
+                raise ParameterError(f"there are no parameters called {str(group)[:40]!r}")
+            if not isinstance(values, Mapping):
+                raise ParameterError(f"parameters of {group} must be an object of names and values")
+            current = getattr(out, group)
+            known = {f.name: getattr(current, f.name) for f in dataclasses.fields(current)}
+            for name, value in values.items():
+                if name not in known:
+                    raise ParameterError(f"{group} has no parameter {str(name)[:40]!r}")
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise ParameterError(f"{group}.{name} must be a number")
+                if isinstance(known[name], int) and not float(value).is_integer():
+                    raise ParameterError(f"{group}.{name} must be a whole number")
+                known[name] = type(known[name])(value)
+            out = dataclasses.replace(out, **{group: type(current)(**known)})
+        return out

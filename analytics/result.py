@@ -1,0 +1,217 @@
+"""Findings as JSON: the document of `trunkline analyse` and the results of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.findings import (
+    SECOND_NS,
+    Findings,
+    Movement,
+    Posture,
+    SlouchEpisode,
+    Timeline,
+    WalkingBout,
+)
+from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
+from analytics.detect.slouch import OBSERVABLE_AT
+from analytics.pipeline import SensorContext
+from analytics.signal.calibration import ForwardSource, UpSource
+from analytics.store.base import Provenance, Result
+
+SCHEMA: Final = "trunkline-analysis/1"
+MINUTE_S: Final = 60
+_WORDS: Final = [posture.word for posture in Posture]
+
+
+def document(
+    findings: Findings | None,
+    context: SensorContext,
+    parameters: Parameters,
+    *,
+    about: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The RESULT of docs: strict JSON, times in seconds of the recording.
+
+    about: further entries of the top level, e.g. recording_id.
+    """
+    timelines = findings.timelines if findings else ()
+    return {
+        "schema": SCHEMA,
+        **(about or {}),
+        "timeline": _timeline(timelines),
+        "movements": [_timed(m, movement_body(m)) for m in findings.movements] if findings else [],
+        "slouch_episodes": (
+            [_timed(e, slouch_body(e)) for e in findings.slouch_episodes] if findings else []
+        ),
+        "walking_bouts": ([_timed_bout(b) for b in findings.walking_bouts] if findings else []),
+        "gait_signs": [],
+        "respiration": [],
+        "sway": [],
+        "quality": quality(findings, context),
+        "provenance": {
+            "algorithm_version": ALGORITHM_VERSION,
+            "params": parameters.to_dict(),
+            "params_hash": parameters.hash(),
+        },
+    }
+
+
+def results(findings: Findings, context: SensorContext) -> list[Result]:
+    """The same as results of the store: a timeline per minute, one result per episode."""
+    out = [minute for t in findings.timelines for minute in _minutes(t)]
+    out += [Result("movement", m.start_ns, m.end_ns, movement_body(m)) for m in findings.movements]
+    out += [
+        Result("slouch_episode", e.start_ns, e.end_ns, slouch_body(e))
+        for e in findings.slouch_episodes
+    ]
+    out += [
+        Result("walking_bout", b.start_ns, b.end_ns, bout_body(b)) for b in findings.walking_bouts
+    ]
+    out.append(Result("quality", findings.start_ns, findings.end_ns, quality(findings, context)))
+    return sorted(out, key=lambda r: (r.start_ns, r.kind))
+
+
+def provenance(parameters: Parameters) -> Provenance:
+    """Which computation made the results."""
+    return Provenance(ALGORITHM_VERSION, parameters.hash())
+
+
+def observable(context: SensorContext) -> dict[str, bool | str]:
+    """True, or in one word what is missing: placement, reference, axes, gyroscope, rate."""
+    calibration = context.calibration
+    upright: bool | str = calibration.up is not UpSource.UNKNOWN or "reference"
+    sagittal = upright
+    if upright is True:
+        sagittal = calibration.forward is not ForwardSource.UNKNOWN or "axes"
+    slouch = sagittal if context.placement in OBSERVABLE_AT else "placement"
+    return {"posture": upright, "trunk_flexion": sagittal, "slouch": slouch, "walking": True}
+
+
+def quality(findings: Findings | None, context: SensorContext) -> dict[str, Any]:
+    """Seconds worn and missing, and what can be known at all."""
+    worn = sum(int((t.worn == 1).sum()) for t in findings.timelines) if findings else 0
+    gap_s = 0.0
+    if findings:
+        rows = sum(int((t.worn == -1).sum()) for t in findings.timelines)
+        covered = sum(len(t) for t in findings.timelines)
+        gap_s = rows + max(0.0, (findings.end_ns - findings.start_ns) / SECOND_NS - covered)
+    return {"worn_s": worn, "gap_s": round(gap_s), "observable": observable(context)}
+
+
+def movement_body(movement: Movement) -> dict[str, Any]:
+    """JSON of a movement without its times."""
+    return {
+        "kind": movement.kind.value,
+        "direction": movement.direction,
+        "peak_deg": _rounded(movement.peak_deg, 1),
+        "confidence": _rounded(movement.confidence, 2),
+    }
+
+
+def slouch_body(episode: SlouchEpisode) -> dict[str, Any]:
+    """JSON of a slouch episode without its times."""
+    return {
+        "mean_deg": _rounded(episode.mean_deg, 1),
+        "dose": _rounded(episode.dose, 2),
+        "minutes": _rounded(episode.minutes, 2),
+        "minutes_low": _rounded(episode.minutes_low, 2),
+        "minutes_high": _rounded(episode.minutes_high, 2),
+    }
+
+
+def bout_body(bout: WalkingBout) -> dict[str, Any]:
+    """JSON of a walking bout without its times; steps in seconds from the bout's start."""
+    return {
+        "step_count": len(bout.step_ns),
+        "cadence_spm": _rounded(bout.cadence_spm, 1),
+        "step_length_m": None,
+        "walking_speed_mps": None,
+        "step_time_asymmetry_pct": None,
+        "step_regularity": _rounded(bout.step_regularity, 2),
+        "step_times_s": [round(float(v), 3) for v in (bout.step_ns - bout.start_ns) / SECOND_NS],
+        "prolonged": bout.prolonged,
+    }
+
+
+def _timed(item: Movement | SlouchEpisode | WalkingBout, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "start_s": round(item.start_ns / SECOND_NS, 3),
+        "end_s": round(item.end_ns / SECOND_NS, 3),
+        **body,
+    }
+
+
+def _timed_bout(bout: WalkingBout) -> dict[str, Any]:
+    steps = [round(float(v), 3) for v in bout.step_ns / SECOND_NS]
+    return _timed(bout, {**bout_body(bout), "step_times_s": steps})
+
+
+def _timeline(parts: Sequence[Timeline]) -> dict[str, Any]:
+    out: dict[str, list[Any]] = {
+        name: []
+        for name in (
+            "time_s",
+            "posture",
+            "trunk_flexion_deg",
+            "trunk_lateral_deg",
+            "slouched",
+            "worn",
+            "probability",
+        )
+    }
+    for part in parts:
+        out["time_s"] += [part.first_s + i + 0.5 for i in range(len(part))]
+        columns = _columns(part)
+        columns["posture"] = [word or Posture.UNKNOWN.word for word in columns["posture"]]
+        for name, values in columns.items():
+            out[name] += values
+    return out
+
+
+def _columns(part: Timeline) -> dict[str, list[Any]]:
+    """Columns of a timeline as JSON values, None where nothing is known."""
+    measured = part.worn >= 0
+    words = [
+        _WORDS[code] if there else None for code, there in zip(part.posture, measured, strict=True)
+    ]
+    return {
+        "posture": words,
+        "trunk_flexion_deg": _floats(part.flexion_deg, 1),
+        "trunk_lateral_deg": _floats(part.lateral_deg, 1),
+        "slouched": _flags(part.slouched),
+        "worn": _flags(part.worn),
+        "probability": _floats(part.probability, 2),
+    }
+
+
+def _minutes(part: Timeline) -> Iterator[Result]:
+    first = part.first_s // MINUTE_S
+    last = (part.first_s + len(part) - 1) // MINUTE_S
+    for minute in range(first, last + 1):
+        start_s = minute * MINUTE_S
+        low, high = start_s - part.first_s, start_s + MINUTE_S - part.first_s
+        rows = part.part(max(0, low), min(len(part), high))
+        lead, trail = max(0, -low), max(0, high - len(part))
+        body: dict[str, Any] = {"step_s": 1}
+        for name, values in _columns(rows).items():
+            body[name] = [None] * lead + values + [None] * trail
+        yield Result("timeline", start_s * SECOND_NS, (start_s + MINUTE_S) * SECOND_NS, body)
+
+
+def _floats(values: NDArray[np.float32], digits: int) -> list[float | None]:
+    rounded = np.round(values.astype(np.float64), digits) + 0.0
+    known = np.isfinite(rounded)
+    return [v if ok else None for v, ok in zip(rounded.tolist(), known.tolist(), strict=True)]
+
+
+def _flags(values: NDArray[np.int8]) -> list[bool | None]:
+    return [None if v < 0 else bool(v) for v in values.tolist()]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), digits)

@@ -1,0 +1,153 @@
+"""From sensor axes to trunk axes: x forward, y left, z up while the wearer is upright.
+
+Up comes from gravity in the upright reference, forward from the mounting that the metadata state or
+from the data. What is not known stays unknown: without forward there is a tilt but no flexion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAVITY_MPS2: Final = 9.80665
+STILL_SPREAD_MPS2: Final = 0.6
+"""Quiet standing stays within 0.2 m/s2 of its mean; a step exceeds 1 m/s2."""
+
+
+class UpSource(StrEnum):
+    """Where the up direction of a calibration comes from, best first."""
+
+    REFERENCE = "reference"
+    WALKING = "walking"
+    AXES = "axes"
+    UNKNOWN = "unknown"
+
+
+class ForwardSource(StrEnum):
+    """Where the forward direction of a calibration comes from, best first."""
+
+    AXES = "axes"
+    DATA = "data"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Sensor-to-trunk rotation of one wearing of one sensor."""
+
+    rotation: NDArray[np.float64] = field(repr=False)
+    """(3, 3): trunk vector = rotation @ sensor vector."""
+    gravity_mps2: float
+    """What this sensor reads at rest; differs from 9.81 by up to 6 % in uncalibrated sensors."""
+    gyro_bias_radps: tuple[float, float, float] | None
+    """Gyroscope reading while still, in sensor axes; None when not known."""
+    up: UpSource
+    forward: ForwardSource
+    reference_posture: str | None
+    """standing or sitting: the posture that zero flexion belongs to; None when not known."""
+    still: bool
+    """False when the wearer moved during the reference: the neutral is then rough."""
+
+
+def sensor_axis(name: str | None) -> NDArray[np.float64] | None:
+    """(3,) unit vector of "+x" .. "-z"; None stays None."""
+    if name is None:
+        return None
+    vector = np.zeros(3)
+    vector["xyz".index(name[1])] = 1.0 if name[0] == "+" else -1.0
+    return vector
+
+
+def rotation_of(
+    up: NDArray[np.float64], forward: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """(3, 3) whose rows are the trunk's forward, left and up in sensor axes.
+
+    Without a forward direction an arbitrary but fixed one, perpendicular to up, is taken.
+    """
+    up = up / np.linalg.norm(up)
+    if forward is None:
+        forward = np.eye(3)[int(np.argmin(np.abs(up)))]
+    ahead = forward - (forward @ up) * up
+    ahead /= np.linalg.norm(ahead)
+    return np.stack((ahead, np.cross(up, ahead), up))
+
+
+def calibrate(
+    t_ns: NDArray[np.int64],
+    accel: NDArray[np.float64],
+    gyro: NDArray[np.float64] | None,
+    *,
+    reference_ns: tuple[int, int] | None,
+    reference_posture: str | None = None,
+    axes: Mapping[str, str | None] | None = None,
+) -> Calibration:
+    """Calibration from the samples of a quiet upright interval.
+
+    t_ns (n,), accel (n, 3) m/s2, gyro (n, 3) rad/s, all in sensor axes; samples outside
+    `reference_ns` are not used. Without an interval (or without valid samples in it) up is the
+    axis that `axes` names, or unknown.
+    """
+    axes = axes or {}
+    up_axis, forward_axis = sensor_axis(axes.get("up")), _forward_axis(axes)
+    inside = np.zeros(len(t_ns), bool)
+    if reference_ns is not None:
+        inside = (t_ns >= reference_ns[0]) & (t_ns <= reference_ns[1])
+        inside &= np.isfinite(accel).all(axis=1)
+    if not inside.any():
+        return _nominal(up_axis, forward_axis)
+    up = np.median(accel[inside], axis=0)
+    gravity_mps2 = float(np.linalg.norm(up))
+    spread = float(np.percentile(np.linalg.norm(accel[inside] - up, axis=1), 90))
+    still = spread < STILL_SPREAD_MPS2
+    bias = None
+    if gyro is not None and still:
+        moving = np.median(gyro[inside], axis=0)
+        bias = (float(moving[0]), float(moving[1]), float(moving[2]))
+    return Calibration(
+        rotation=rotation_of(up, forward_axis),
+        gravity_mps2=gravity_mps2,
+        gyro_bias_radps=bias,
+        up=UpSource.REFERENCE,
+        forward=ForwardSource.UNKNOWN if forward_axis is None else ForwardSource.AXES,
+        reference_posture=reference_posture,
+        still=still,
+    )
+
+
+def _forward_axis(axes: Mapping[str, str | None]) -> NDArray[np.float64] | None:
+    forward = sensor_axis(axes.get("forward"))
+    if forward is not None:
+        return forward
+    up, left = sensor_axis(axes.get("up")), sensor_axis(axes.get("left"))
+    return None if up is None or left is None else np.cross(left, up)
+
+
+def _nominal(
+    up_axis: NDArray[np.float64] | None, forward_axis: NDArray[np.float64] | None
+) -> Calibration:
+    """What the stated axes alone can give."""
+    if up_axis is None:
+        return Calibration(
+            rotation=np.eye(3),
+            gravity_mps2=GRAVITY_MPS2,
+            gyro_bias_radps=None,
+            up=UpSource.UNKNOWN,
+            forward=ForwardSource.UNKNOWN,
+            reference_posture=None,
+            still=False,
+        )
+    return Calibration(
+        rotation=rotation_of(up_axis, forward_axis),
+        gravity_mps2=GRAVITY_MPS2,
+        gyro_bias_radps=None,
+        up=UpSource.AXES,
+        forward=ForwardSource.UNKNOWN if forward_axis is None else ForwardSource.AXES,
+        reference_posture=None,
+        still=False,
+    )
