@@ -16,12 +16,20 @@ from numpy.typing import NDArray
 from wire.batch import Batch
 
 
+MAX_RESULT_NS = 48 * 3600 * 1_000_000_000
+"""No result is longer: readers need look back no further to find what overlaps a range."""
+
+
 class StoreError(Exception):
     """The store cannot answer; `advice` says what to do next. Nothing was half-written."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
         self.advice = advice
+
+
+class RejectedError(StoreError):
+    """The store answers but refuses this very data: trying again cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +77,22 @@ class Result:
     *_s fields are replaced by absolute start_ns / end_ns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Provenance:
     """Which computation made a result."""
 
     algorithm_version: str
     params_hash: str
+
+
+def check_results(start_ns: int, end_ns: int, results: Sequence[Result]) -> None:
+    """ValueError unless every result starts in [start_ns, end_ns) and is no longer than
+    MAX_RESULT_NS."""
+    for result in results:
+        if not start_ns <= result.start_ns < end_ns:
+            raise ValueError(f"{result.kind} at {result.start_ns} starts outside the range")
+        if not 0 <= result.end_ns - result.start_ns <= MAX_RESULT_NS:
+            raise ValueError(f"{result.kind} at {result.start_ns} has an impossible length")
 
 
 class Store(Protocol):
@@ -108,6 +126,10 @@ class Store(Protocol):
 
     def read_results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
         """Results of one kind that overlap [start_ns, end_ns), sorted by start."""
+
+    def provenances(self, wearer: str, start_ns: int, end_ns: int) -> list[Provenance]:
+        """The distinct computations that made the results which start in [start_ns, end_ns),
+        sorted; an export says by them where its figures come from."""
 
     def erase(self, wearer: str) -> None:
         """Remove everything about a wearer."""
