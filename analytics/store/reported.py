@@ -84,12 +84,17 @@ class Reported:
     # --- calibration -----------------------------------------------------------------------
 
     def add_hold(self, hold: Hold) -> None:
-        """Record an upright hold; the same sensor and start again replaces it."""
+        """Record an upright hold; the same sensor and start again replaces it. The worker is told
+        to look at that time again."""
         with self._writing(hold.wearer) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO hold (wearer, sensor, start_ns, end_ns, posture, source)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (hold.wearer, hold.sensor, hold.start_ns, hold.end_ns, hold.posture, hold.source),
+            )
+            connection.execute(
+                "INSERT INTO arrival (wearer, sensor, start_ns, end_ns) VALUES (?, ?, ?, ?)",
+                (hold.wearer, hold.sensor, hold.start_ns, hold.end_ns),
             )
 
     def holds(self, wearer: str, sensor: str | None = None) -> list[Hold]:

@@ -1,0 +1,49 @@
+"""What ingest has written and the worker has not looked at yet: a queue that survives a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analytics.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Samples of one sensor were written with start_ns <= t < end_ns."""
+
+    id: int
+    wearer: str
+    sensor: str
+    start_ns: int
+    end_ns: int
+
+
+class Arrivals:
+    """The part of the clinic database between ingest and worker."""
+
+    _db: Database
+
+    def add_arrivals(self, spans: Iterable[tuple[str, str, int, int]]) -> None:
+        """(wearer, sensor, start_ns, end_ns) of what was written; unregistered wearers are left
+        out."""
+        with self._db.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO arrival (wearer, sensor, start_ns, end_ns)"
+                " SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM wearer WHERE wearer = ?1)",
+                list(spans),
+            )
+
+    def arrivals(self, limit: int = 10_000) -> list[Arrival]:
+        """What is outstanding, oldest first."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT id, wearer, sensor, start_ns, end_ns FROM arrival ORDER BY id LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [Arrival(*row) for row in rows]
+
+    def clear_arrivals(self, ids: Iterable[int]) -> None:
+        """Forget what has been dealt with."""
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM arrival WHERE id = ?", [(i,) for i in ids])

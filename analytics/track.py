@@ -1,0 +1,86 @@
+"""One sensor on one local day: stored samples in, stored results out.
+
+The day is the unit of computation: its pipeline always starts at the day's first sample, so that
+the results of a day do not depend on when the worker was started or in which order samples came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analytics.detect.findings import SECOND_NS, Findings, join
+from analytics.detect.parameters import Parameters
+from analytics.exposure.days import Day
+from analytics.pipeline import Pipeline, SensorContext
+from analytics.result import MINUTE_S, provenance, results
+from analytics.store.base import Store
+
+MINUTE_NS = MINUTE_S * SECOND_NS
+CHUNK_NS = 3600 * SECOND_NS
+"""Samples read at once; bounds the memory of a day that is computed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackKey:
+    """Which sensor of whom on which day."""
+
+    wearer: str
+    sensor: str
+    day: Day
+
+
+class Track:
+    """The running computation of one sensor's day."""
+
+    def __init__(
+        self, key: TrackKey, store: Store, context: SensorContext, parameters: Parameters
+    ) -> None:
+        self.key = key
+        self.context = context
+        self.parameters = parameters
+        self.next_ns = key.day.start_ns
+        """Samples before this are in the pipeline."""
+        self._store = store
+        self._pipeline = Pipeline(context, parameters)
+        self._kept: Findings | None = None
+        self._written_ns = key.day.end_ns
+        """End of what the store may hold of an earlier computation and must be replaced."""
+
+    def advance(self, end_ns: int) -> None:
+        """Read what is stored before `end_ns` and write what follows from it."""
+        end_ns = min(end_ns, self.key.day.end_ns)
+        for chunk in self._store.iter_samples(
+            self.key.wearer, self.key.sensor, self.next_ns, end_ns, CHUNK_NS
+        ):
+            self._pipeline.push(chunk.t_ns, chunk.values["accel"], chunk.values.get("gyro"))
+            self.next_ns = int(chunk.t_ns[-1]) + 1
+        self._write(self._pipeline.final(), self._pipeline.provisional())
+
+    def finish(self) -> None:
+        """The day is over: nothing is provisional any more."""
+        self._write(self._pipeline.finish(), None)
+
+    def _write(self, final: Findings | None, provisional: Findings | None) -> None:
+        """Replace the results from the first open minute on.
+
+        What is final but begins in the minute that is still open is kept and written again, so
+        that a minute is always replaced as a whole.
+        """
+        settled = join(part for part in (self._kept, final) if part is not None)
+        found = join(part for part in (settled, provisional) if part is not None)
+        if found is None:
+            return
+        start_ns = found.start_ns - found.start_ns % MINUTE_NS
+        if self._kept is None:  # the first word on this day replaces all that was said before
+            start_ns = min(start_ns, self.key.day.start_ns)
+        end_ns = -(-found.end_ns // MINUTE_NS) * MINUTE_NS
+        self._store.write_results(
+            self.key.wearer,
+            start_ns,
+            max(end_ns, self._written_ns),
+            results(found, self.context),
+            provenance(self.parameters),
+        )
+        self._written_ns = end_ns
+        if settled is not None:
+            self._kept = settled.since(settled.end_ns - settled.end_ns % MINUTE_NS)

@@ -1,0 +1,203 @@
+"""The worker: turns stored samples into stored results, live and for days gone by.
+
+It takes the queue of arrivals that ingest fills. New samples of today go through the day's running
+pipeline; samples that come late, a new upright hold or a past day start that day's computation
+again. The queue is cleared only after the results are written, so a crash loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from analytics.detect.parameters import Parameters
+from analytics.exposure.days import Day
+from analytics.pipeline import SensorContext
+from analytics.signal.calibration import calibrate
+from analytics.store.arrivals import Arrival
+from analytics.store.base import Store, StoreError
+from analytics.store.clinic import Clinic
+from analytics.store.records import Hold
+from analytics.track import Track, TrackKey
+from wire.messages import Placement
+
+logger = logging.getLogger(__name__)
+
+TRUNK_PLACEMENTS = (
+    Placement.T12,
+    Placement.T10,
+    Placement.T4,
+    Placement.STERNUM,
+    Placement.UPPER_BACK,
+    Placement.C7,
+    Placement.PELVIS,
+    Placement.WAIST,
+    Placement.L5,
+)
+"""Where a sensor tells about the trunk, best first: of several sensors the first one is used."""
+
+REPEAT_SHARE = 10
+"""Late samples start a day again at most as often as keeps this work under a tenth of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What the computation of a day rests on besides the samples."""
+
+    placement: str
+    rate_hz: float
+    has_gyro: bool
+    axes: tuple[tuple[str, str], ...]
+    hold: Hold | None
+
+
+@dataclass(slots=True)
+class _Running:
+    """A track, and what it was computed with."""
+
+    track: Track
+    setup: _Setup
+    rebuilt_s: float
+    cost_s: float
+
+
+class Worker:
+    """Computes for every wearer of one store and clinic. Not thread-safe."""
+
+    def __init__(self, store: Store, clinic: Clinic, parameters: Parameters | None = None) -> None:
+        self._store = store
+        self._clinic = clinic
+        self._parameters = parameters or Parameters()
+        self._running: dict[TrackKey, _Running] = {}
+
+    def run(self, stop: threading.Event, poll_s: float = 0.5) -> None:
+        """Work until `stop` is set; a store that does not answer is waited for."""
+        trouble = ""
+        while not stop.is_set():
+            try:
+                self.tick()
+                trouble = ""
+            except StoreError as error:
+                if str(error) != trouble:
+                    logger.warning("%s; trying again", error)
+                trouble = str(error)
+                self._running.clear()  # a half-written tick is computed again from the samples
+                stop.wait(5.0)
+            stop.wait(poll_s)
+
+    def tick(self) -> int:
+        """Take what has arrived once; returns how many arrivals were dealt with."""
+        arrivals = self._clinic.arrivals()
+        put_off: set[int] = set()
+        for (wearer, sensor), items in _grouped(arrivals).items():
+            if sensor != self._trunk_sensor(wearer):
+                continue
+            zone = ZoneInfo(self._clinic.wearer(wearer).time_zone)
+            for day, part in _by_day(items, zone).items():
+                if not self._compute(TrackKey(wearer, sensor, day), part):
+                    put_off |= {item.id for item in part}
+        self._retire()
+        done = [item.id for item in arrivals if item.id not in put_off]
+        self._clinic.clear_arrivals(done)
+        return len(done)
+
+    def _compute(self, key: TrackKey, arrivals: Sequence[Arrival]) -> bool:
+        """Bring one day up to date; False when that is put off to a later tick."""
+        running = self._running.get(key)
+        newest_ns = max(item.end_ns for item in arrivals)
+        if running is not None and running.setup == self._setup(key):
+            late = any(item.start_ns < running.track.next_ns for item in arrivals)
+            if not late:
+                running.track.advance(newest_ns)
+                return True
+            pause_s = REPEAT_SHARE * running.cost_s
+            if time.monotonic() - running.rebuilt_s < pause_s:
+                running.track.advance(newest_ns)
+                return False
+        return self._rebuild(key)
+
+    def _rebuild(self, key: TrackKey) -> bool:
+        begun_s = time.monotonic()
+        setup = self._setup(key)
+        track = Track(key, self._store, self._context(key, setup), self._parameters)
+        track.advance(key.day.end_ns)
+        ended_s = time.monotonic()
+        self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s)
+        return True
+
+    def _retire(self) -> None:
+        """End the days that are over everywhere: a newer day of the same sensor has begun."""
+        newest: dict[tuple[str, str], Day] = {}
+        for key in self._running:
+            pair = (key.wearer, key.sensor)
+            if pair not in newest or key.day.start_ns > newest[pair].start_ns:
+                newest[pair] = key.day
+        for key in [k for k in self._running if k.day != newest[k.wearer, k.sensor]]:
+            self._running.pop(key).track.finish()
+
+    # --- what the clinic knows -------------------------------------------------------------
+
+    def _trunk_sensor(self, wearer: str) -> str | None:
+        rank = {placement.value: i for i, placement in enumerate(TRUNK_PLACEMENTS)}
+        ranked = [
+            (rank[s.birth.placement], s.sensor)
+            for s in self._clinic.sensors(wearer)
+            if s.birth is not None and s.birth.placement in rank and "accel" in s.birth.quantities
+        ]
+        return min(ranked)[1] if ranked else None
+
+    def _setup(self, key: TrackKey) -> _Setup:
+        births = {s.sensor: s.birth for s in self._clinic.sensors(key.wearer)}
+        birth = births[key.sensor]
+        assert birth is not None  # noqa: S101 - _trunk_sensor chose this sensor by its birth
+        holds = self._clinic.holds(key.wearer, key.sensor)
+        return _Setup(
+            placement=birth.placement,
+            rate_hz=birth.rate_hz,
+            has_gyro="gyro" in birth.quantities,
+            axes=tuple(sorted((birth.axes or {}).items())),
+            # newest first: the one that was last held before the day ended
+            hold=next((hold for hold in holds if hold.start_ns < key.day.end_ns), None),
+        )
+
+    def _context(self, key: TrackKey, setup: _Setup) -> SensorContext:
+        hold = setup.hold
+        reference_ns = (hold.start_ns, hold.end_ns) if hold else None
+        samples = self._store.read_samples(key.wearer, key.sensor, *(reference_ns or (0, 0)))
+        return SensorContext(
+            placement=setup.placement,
+            rate_hz=setup.rate_hz,
+            has_gyro=setup.has_gyro,
+            calibration=calibrate(
+                samples.t_ns,
+                samples.values.get("accel", np.empty((0, 3))).astype(float),
+                samples.values["gyro"].astype(float) if "gyro" in samples.values else None,
+                reference_ns=reference_ns,
+                reference_posture=hold.posture if hold else None,
+                axes=dict(setup.axes),
+            ),
+        )
+
+
+def _grouped(arrivals: Iterable[Arrival]) -> dict[tuple[str, str], list[Arrival]]:
+    groups: dict[tuple[str, str], list[Arrival]] = {}
+    for arrival in arrivals:
+        groups.setdefault((arrival.wearer, arrival.sensor), []).append(arrival)
+    return groups
+
+
+def _by_day(arrivals: Iterable[Arrival], zone: ZoneInfo) -> dict[Day, list[Arrival]]:
+    """Arrivals by the local days they touch, in order of the days."""
+    days: dict[Day, list[Arrival]] = {}
+    for arrival in arrivals:
+        day = Day.at(arrival.start_ns, zone)
+        while day.start_ns < arrival.end_ns:
+            days.setdefault(day, []).append(arrival)
+            day = day.plus(1)
+    return dict(sorted(days.items(), key=lambda item: item[0].start_ns))
