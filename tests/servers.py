@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trunkline.deployment import write_secrets
+from trunkline.deployment import password_path, write_secrets
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,8 +65,7 @@ class Mosquitto:
 
     def password_file(self, account: str) -> Path:
         """File with the secret of `server` or of a wearer's agent."""
-        name = "server" if account == "server" else f"agent-{account}"
-        return self.secrets / f"{name}.password"
+        return password_path(self.secrets, account)
 
     def start(self) -> None:
         config = (ROOT / "deploy" / "mosquitto.conf").read_text()

@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from amqtt.broker import Broker
 from amqtt.contexts import Action, BrokerConfig, ListenerConfig
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from trunkline.deployment import SERVER_ACCOUNT
 from wire.topics import ROOT
-
-SERVER_ACCOUNT = "server"
-"""The account of ingest and worker: may read and write every topic."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +54,6 @@ class AccountsPlugin(BaseAuthPlugin, BaseTopicPlugin):
     ) -> bool:
         """True when the account may do that there."""
         return allowed(session.username if session else None, topic)
-
-
-def load_accounts(path: Path, names: tuple[str, ...]) -> Mapping[str, str]:
-    """The secrets of `names` from a private file, created with random ones where missing."""
-    accounts: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    missing = [name for name in names if name not in accounts]
-    if missing:
-        accounts |= {name: secrets.token_urlsafe(32) for name in missing}
-        fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(accounts, file)
-        fresh.replace(path)
-    return accounts
 
 
 async def serve(host: str, port: int, accounts: Mapping[str, str], stop: asyncio.Event) -> None:

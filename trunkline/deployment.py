@@ -38,12 +38,24 @@ def write_secrets(folder: Path, wearers: Sequence[str]) -> list[Path]:
     created = [folder / name for name in names if not (folder / name).exists()]
     for path in created:
         _write_secret(path, secrets.token_urlsafe(32))
-    accounts = {SERVER_ACCOUNT: (folder / "server.password").read_text().strip()}
-    for path in sorted(folder.glob("agent-*.password")):
-        accounts[path.stem.removeprefix("agent-")] = path.read_text().strip()
-    _write_secret(folder / "mosquitto.passwd", password_file(accounts))
+    _write_secret(folder / "mosquitto.passwd", password_file(broker_accounts(folder)))
     _write_secret(folder / "mosquitto.acl", acl_file())
     return created
+
+
+def password_path(folder: Path, account: str) -> Path:
+    """The file with the broker password of the server or of a wearer's agent."""
+    return folder / (
+        f"{account}.password" if account == SERVER_ACCOUNT else f"agent-{account}.password"
+    )
+
+
+def broker_accounts(folder: Path) -> dict[str, str]:
+    """Account -> password of everyone who has a password file in `folder`."""
+    names = [path.stem.removeprefix("agent-") for path in sorted(folder.glob("agent-*.password"))]
+    return {
+        name: password_path(folder, name).read_text().strip() for name in (SERVER_ACCOUNT, *names)
+    }
 
 
 def password_file(accounts: Mapping[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import subprocess
 import sys
 import time
@@ -11,19 +10,23 @@ from pathlib import Path
 from queue import Empty
 
 import pytest
+from click.testing import CliRunner
 
 from tests.servers import free_port
 from tests.trunkline.conftest import MqttClient
-from trunkline.broker import allowed, load_accounts
+from trunkline.broker import allowed
+from trunkline.cli import main
+from trunkline.deployment import broker_accounts, write_secrets
 from wire.topics import Kind, sensor_topic, wearer_topic
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict[str, str]]]:
-    path = tmp_path_factory.mktemp("broker") / "accounts.json"
-    accounts = dict(load_accounts(path, ("server", "p-001", "p-002")))
+    folder = tmp_path_factory.mktemp("broker")
+    write_secrets(folder, ["p-001", "p-002"])
+    accounts = broker_accounts(folder)
     port = free_port()
-    options = ["--mqtt-port", str(port), "--accounts-file", str(path)]
+    options = ["--mqtt-port", str(port), "--secrets-dir", str(folder)]
     process = subprocess.Popen([sys.executable, "-m", "trunkline", "broker", *options])
     deadline = time.monotonic() + 20
     while True:
@@ -38,13 +41,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict
     assert process.wait(10) == 0
 
 
-def test_accounts_are_private_and_stay(tmp_path: Path) -> None:
-    path = tmp_path / "accounts.json"
-    first = load_accounts(path, ("server", "a"))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    second = load_accounts(path, ("server", "b"))
-    assert second["server"] == first["server"]
-    assert len({*second.values()}) == 3
+def test_a_folder_without_accounts_is_one_clear_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["broker", "--secrets-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "trunkline deploy" in result.output
 
 
 @pytest.mark.parametrize(

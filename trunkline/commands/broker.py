@@ -9,24 +9,24 @@ from pathlib import Path
 
 import click
 
-from trunkline.broker import load_accounts, serve
+from trunkline.broker import serve
+from trunkline.deployment import broker_accounts
 
 
 @click.command()
 @click.option("--mqtt-host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--mqtt-port", default=1883, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
-    "--accounts-file",
+    "--secrets-dir",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON file of account names and secrets; missing secrets are created.",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that `trunkline deploy` has written.",
 )
-@click.option("--account", "accounts", multiple=True, help="Account that must exist.")
-def command(mqtt_host: str, mqtt_port: int, accounts_file: Path, accounts: tuple[str, ...]) -> None:
+def command(mqtt_host: str, mqtt_port: int, secrets_dir: Path) -> None:
     """Run the embedded MQTT broker, for one machine. Use mosquitto in a deployment.
 
     \b
-    Example: trunkline broker --accounts-file accounts.json --account server --account p-001
+    Example: trunkline broker --secrets-dir deploy/secrets
     """
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
 
@@ -34,10 +34,15 @@ def command(mqtt_host: str, mqtt_port: int, accounts_file: Path, accounts: tuple
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(mqtt_host, mqtt_port, load_accounts(accounts_file, accounts), stop)
+        await serve(mqtt_host, mqtt_port, broker_accounts(secrets_dir), stop)
 
     try:
         asyncio.run(run())
+    except FileNotFoundError as error:
+        raise click.ClickException(
+            f"{secrets_dir} has no broker accounts; run: trunkline deploy --secrets-dir "
+            f"{secrets_dir} --wearer PSEUDONYM"
+        ) from error
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {mqtt_host}:{mqtt_port} ({error.strerror}); "
