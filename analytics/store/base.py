@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from wire.batch import Batch
 
-
 MAX_RESULT_NS = 48 * 3600 * 1_000_000_000
 """No result is longer: readers need look back no further to find what overlaps a range."""
 
