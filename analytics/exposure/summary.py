@@ -25,7 +25,6 @@ from analytics.exposure.timeline import (
     Item,
     Timeline,
     longest_run_s,
-    timeline,
 )
 
 MOVEMENTS = (
@@ -119,13 +118,12 @@ class DayExposure:
     hours: tuple[HourExposure, ...]
 
 
-def day_exposure(day: Day, minutes: Iterable[Item], items: Iterable[Item]) -> DayExposure:
+def day_exposure(day: Day, line: Timeline, items: Iterable[Item]) -> DayExposure:
     """Exposure of one local day.
 
-    `minutes` are the `timeline` results that overlap the day, `items` the results of ITEM_KINDS
-    that overlap it, in any order.
+    `line` is the timeline of that day, `items` the results of ITEM_KINDS that overlap it, in any
+    order.
     """
-    line = timeline(minutes, day.start_ns, day.end_ns)
     events = list(items)
     worn = line.worn == 1
     sitting = (line.posture == CODE["sitting"]) & worn

@@ -81,8 +81,8 @@ class Timeline:
 def timeline(minutes: Iterable[Item], start_ns: int, end_ns: int) -> Timeline:
     """Lay `timeline` results (UTC-minute-aligned, 60 entries each) on [start_ns, end_ns).
 
-    Seconds that no result speaks of are -1 everywhere. Of two results of the same minute the
-    later one in the order of `minutes` stays.
+    Seconds that no result speaks of are -1 everywhere. Two results of the same minute (data with
+    a pause in it) complete each other.
     """
     items = [m for m in minutes if m.end_ns > start_ns and m.start_ns < end_ns]
     first_s = start_ns // NS_PER_S // MINUTE_S * MINUTE_S
@@ -96,9 +96,8 @@ def timeline(minutes: Iterable[Item], start_ns: int, end_ns: int) -> Timeline:
     ):
         lay = np.full((count, MINUTE_S), NO_DATA, np.int8)
         words = chain.from_iterable(m.body[name] for m in items)
-        lay[row] = np.fromiter(
-            map(codes.__getitem__, words), np.int8, len(items) * MINUTE_S
-        ).reshape(-1, MINUTE_S)
+        values = np.fromiter(map(codes.__getitem__, words), np.int8, len(items) * MINUTE_S)
+        np.maximum.at(lay, row, values.reshape(-1, MINUTE_S))
         columns.append(lay.reshape(-1))
     whole = Timeline(first_s, *columns)
     return whole.between(start_ns, end_ns)

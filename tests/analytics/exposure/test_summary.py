@@ -12,12 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.summary import MOVEMENTS, Band, Exposure, day_exposure, total
+from analytics.exposure.summary import MOVEMENTS, Band, DayExposure, Exposure, total
+from analytics.exposure.summary import day_exposure as exposure_of_line
+from analytics.exposure.timeline import timeline
 from analytics.store.base import Result
 
 MINUTE_NS = 60 * NS_PER_S
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = Day(date(2026, 6, 10), BERLIN)
+
+
+def day_exposure(day: Day, line: list[Result], items: list[Result]) -> DayExposure:
+    return exposure_of_line(day, timeline(line, day.start_ns, day.end_ns), items)
 
 
 def at(minute: float, day: Day = DAY) -> int:

@@ -54,6 +54,20 @@ def test_null_entries_are_no_data_and_later_words_are_unknown() -> None:
     assert line.slouched[:4].tolist() == [1, NO_DATA, 0, NO_DATA]
 
 
+def test_two_results_of_one_minute_complete_each_other() -> None:
+    before: list[object] = ["sitting"] * 20 + [None] * 40
+    after: list[object] = [None] * 30 + ["walking"] * 30
+    line = timeline([minute(0, posture=before), minute(0, posture=after)], T0_NS, T0_NS + MINUTE_NS)
+    assert line.posture[[0, 19, 20, 29, 30, 59]].tolist() == [
+        CODE["sitting"],
+        CODE["sitting"],
+        NO_DATA,
+        NO_DATA,
+        CODE["walking"],
+        CODE["walking"],
+    ]
+
+
 def test_an_interval_inside_a_minute() -> None:
     postures = ["sitting"] * 30 + ["standing"] * 30
     line = timeline([minute(0, posture=postures)], T0_NS + 20 * NS_PER_S, T0_NS + 40 * NS_PER_S)
