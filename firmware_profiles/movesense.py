@@ -103,9 +103,10 @@ class Movesense:
         yield Subscribe(DATA_UUID)
         hello = yield from _command(_HELLO, _HELLO_REFERENCE)
         if request.host_utc_us is not None:
-            # its clock only matters for log books: a refusal does not stop a live stream
             utc_us = request.host_utc_us.to_bytes(8, "little")
-            yield from _command(_PUT_UTCTIME, _UTCTIME_REFERENCE, utc_us)
+            # its clock only matters for log books: a refusal does not stop a live stream
+            with suppress(ConfigurationError):
+                yield from _command(_PUT_UTCTIME, _UTCTIME_REFERENCE, utc_us)
         answer = yield from _command(_SUBSCRIBE, _STREAM_REFERENCE, path.encode())
         _check(answer)
         return GspDecoder(

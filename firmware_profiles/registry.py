@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from firmware_profiles.base import Advertisement, Profile
 from firmware_profiles.movesense import Movesense
+from firmware_profiles.polar_h10 import PolarH10
 
-_ALL: tuple[Profile, ...] = (Movesense(),)
+_ALL: tuple[Profile, ...] = (Movesense(), PolarH10())
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.info.id: profile for profile in _ALL})
 

@@ -114,6 +114,10 @@ class VirtualSensor:
         for frame in held if burst else []:
             await self._send(frame)
 
+    async def end_stream(self) -> None:
+        """The sensor ends the stream by itself, as when a strap is taken off."""
+        await self._answer(self.encoder.end())
+
     def reboot(self) -> None:
         """Power off and on: link and settings are lost, the device clock restarts."""
         self._radio.drop_links()

@@ -89,6 +89,9 @@ class Encoder(Protocol):
     ) -> Frame:
         """Packets for consecutive samples: device_t_ns (n,), accel and gyro (n, 3) SI."""
 
+    def end(self) -> list[Push]:
+        """The sensor itself ends the stream; what it tells the central about it."""
+
     def link_lost(self) -> None:
         """The connection ended without a command."""
 

@@ -96,6 +96,10 @@ class MovesenseEncoder:
         body = stamp_ms.to_bytes(4, "little") + b"".join(a.astype("<f4").tobytes() for a in arrays)
         return Frame(device_t_ns, values, tuple(Push(_DATA, part) for part in self._parts(body)))
 
+    def end(self) -> list[Push]:
+        self.stream = None
+        return []
+
     def link_lost(self) -> None:
         self.stream = None
 

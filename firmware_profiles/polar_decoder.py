@@ -1,0 +1,102 @@
+"""Notifications of a Polar sensor -> events: sample times, losses, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from firmware_profiles.base import (
+    BATTERY_LEVEL_UUID,
+    DecodeError,
+    Event,
+    SampleBlock,
+    StreamEnded,
+    StreamSettings,
+)
+from firmware_profiles.battery import battery_level
+from firmware_profiles.polar_frames import decode_samples, parse_frame
+from firmware_profiles.polar_pmd import CONTROL_UUID, DATA_UUID, ENDED, QUANTITY, Measurement
+from firmware_profiles.stamps import Passage, passage
+
+
+_RATE_TOLERANCE: Final = 0.1
+"""Beyond this the step between two frames says nothing about the rate; units are 1-2 % off."""
+
+
+@dataclass(slots=True)
+class StampedStream:
+    """One measurement: `nominal_hz` as started, `factor` as told by the sensor, and its timing.
+
+    Samples lie evenly between the previous frame's stamp (exclusive) and their own frame's
+    (inclusive), as in Polar's SDK; before the first frame and after a loss they lie as densely as
+    before.
+    """
+
+    nominal_hz: float
+    factor: float = 1.0
+    last_ns: int | None = None
+    """Stamp of the newest frame."""
+    finds_loss: bool = True
+    """Off when the rate is not known, as it may be for captured packets."""
+    _step_ns: float | None = None
+    """True sample distance, from the newest frame without a loss."""
+
+    def place(self, stamp_ns: int, n: int) -> tuple[int, float, int, bool]:
+        """(time of the first sample, step in ns, samples lost before, restarted) for a frame of n
+        samples whose last one was taken at stamp_ns."""
+        nominal_ns = 1e9 / self.nominal_hz
+        step_ns = self._step_ns or nominal_ns
+        verdict = passage(self.last_ns, stamp_ns)
+        lost = 0
+        if verdict is Passage.FORWARD and self.last_ns is not None:
+            passed_ns = stamp_ns - self.last_ns
+            lost = round(passed_ns / step_ns) - n
+            if 2 * lost < n or not self.finds_loss:  # frames get lost whole
+                lost = 0
+                step_ns = passed_ns / n
+                if abs(step_ns / nominal_ns - 1) < _RATE_TOLERANCE:
+                    self._step_ns = step_ns
+        elif verdict is Passage.RESTART:
+            step_ns, self._step_ns = nominal_ns, None
+        if verdict is not Passage.REPEAT:
+            self.last_ns = stamp_ns
+        first_ns = stamp_ns - int((n - 1) * step_ns + 0.5)
+        return first_ns, step_ns, lost, verdict is Passage.RESTART
+
+
+@dataclass(slots=True)
+class PmdDecoder:
+    """Decodes what a Polar sensor notifies while the given measurements are streaming."""
+
+    settings: StreamSettings
+    streams: Mapping[Measurement, StampedStream] = field(default_factory=dict)
+
+    def decode(self, characteristic: str, data: bytes) -> list[Event]:
+        if characteristic == DATA_UUID:
+            return [self._block(data)]
+        if characteristic == CONTROL_UUID:
+            return self._ended(data)
+        if characteristic == BATTERY_LEVEL_UUID:
+            return [battery_level(data)]
+        raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+
+    def _block(self, data: bytes) -> SampleBlock:
+        frame = parse_frame(data)
+        stream = self.streams.get(frame.measurement)
+        if stream is None:
+            raise DecodeError(f"{frame.measurement.name} was not started")
+        samples = decode_samples(frame, stream.factor)
+        n = len(samples.values)
+        first_ns, step_ns, lost, restarted = stream.place(frame.stamp_ns, n)
+        quantity = QUANTITY[frame.measurement]
+        lsb = {} if samples.lsb is None else {quantity: samples.lsb}
+        return SampleBlock(n, first_ns, step_ns, {quantity: samples.values}, lsb, lost, restarted)
+
+    def _ended(self, data: bytes) -> list[Event]:
+        if not data:
+            raise DecodeError("empty control point message")
+        if data[0] != ENDED:
+            return []  # the answer to a command
+        ended = [m.name for m in self.streams if m in data[1:]]
+        return [StreamEnded(f"the sensor ended {', '.join(ended)}")] if ended else []
