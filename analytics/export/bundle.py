@@ -26,6 +26,7 @@ from analytics.export.tables import (
 )
 from analytics.exposure.days import Day
 from analytics.exposure.summary import ITEM_KINDS, day_exposure
+from analytics.exposure.timeline import timeline
 from analytics.store.base import Store
 from analytics.store.records import DiaryEntry
 
@@ -195,7 +196,8 @@ class _Job:
         yield dictionary.STEPS, steps_table(begun["walking_bout"])
         yield dictionary.SYMPTOMS, symptoms_table(self.diary(start_ns, end_ns))
         if (start_ns, end_ns) == (day.start_ns, day.end_ns):
-            summary = day_exposure(day, minutes, chain.from_iterable(items.values()))
+            line = timeline(minutes, day.start_ns, day.end_ns)
+            summary = day_exposure(day, line, chain.from_iterable(items.values()))
             yield dictionary.DAYS, days_table([(day, summary)])
 
     def _file_name(self, name: str) -> str:
