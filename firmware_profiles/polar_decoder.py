@@ -19,7 +19,6 @@ from firmware_profiles.polar_frames import decode_samples, parse_frame
 from firmware_profiles.polar_pmd import CONTROL_UUID, DATA_UUID, ENDED, QUANTITY, Measurement
 from firmware_profiles.stamps import Passage, passage
 
-
 _RATE_TOLERANCE: Final = 0.1
 """Beyond this the step between two frames says nothing about the rate; units are 1-2 % off."""
 
