@@ -1,14 +1,14 @@
 """Walking as rhythms of the trunk.
 
-Amplitudes are medians over public recordings of healthy walkers with a sensor at L5 or the sternum
-(Voisard, HAPT, DSADS): vertical acceleration 2.4 m/s² at the step frequency and 0.7, 0.75, 0.5 and
-0.4 at its multiples; fore-aft 1.3, 0.6, 0.4; sideways 0.8 at the stride frequency; trunk rates of
-22 (yaw, stride), 12 (pitch, step) and 13 °/s (roll, stride).
+Amplitudes are medians over public recordings of walkers with a sensor at L5, the waist or the
+sternum (Voisard, SisFall, DSADS), band by band of the step frequency; docs/synthetic.md has the
+comparison.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
@@ -18,26 +18,41 @@ from trunkline.synthetic.trajectory import Channel, Harmonic, Wave
 
 _ACCEL_MPS2 = (
     # channel, multiple of the step frequency, amplitude, moment of its peak in steps after contact
-    (Channel.UP, 1.0, 2.40, 0.10),
-    (Channel.UP, 2.0, 0.70, 0.10),
-    (Channel.UP, 3.0, 0.75, 0.08),
+    (Channel.UP, 1.0, 2.30, 0.10),
+    (Channel.UP, 2.0, 0.60, 0.10),
+    (Channel.UP, 3.0, 0.70, 0.08),
     (Channel.UP, 4.0, 0.50, 0.08),
     (Channel.UP, 5.0, 0.40, 0.08),
-    (Channel.FORWARD, 0.5, 0.35, 0.20),
-    (Channel.FORWARD, 1.0, 1.00, -0.05),
-    (Channel.FORWARD, 2.0, 0.60, -0.05),
-    (Channel.FORWARD, 3.0, 0.40, -0.10),
-    (Channel.LEFT, 0.5, 0.60, 0.15),
-    (Channel.LEFT, 1.5, 0.45, 0.10),
+    (Channel.FORWARD, 0.5, 0.25, 0.20),
+    (Channel.FORWARD, 1.0, 1.30, -0.05),
+    (Channel.FORWARD, 2.0, 0.50, -0.05),
+    (Channel.FORWARD, 3.0, 0.35, -0.10),
+    (Channel.LEFT, 0.5, 0.25, 0.15),
+    (Channel.LEFT, 1.5, 0.40, 0.10),
     (Channel.LEFT, 2.5, 0.30, 0.10),
 )
 _RATE_RADPS = (
     # the same for the trunk's own rotation; the last number is the moment of the largest angle
-    (Channel.AXIAL, 0.5, math.radians(22.0), 0.00),
-    (Channel.PITCH, 1.0, math.radians(10.0), 0.10),
-    (Channel.LATERAL, 0.5, math.radians(12.0), 0.40),
+    (Channel.AXIAL, 0.5, math.radians(21.0), 0.00),
+    (Channel.PITCH, 1.0, math.radians(11.0), 0.10),
+    (Channel.LATERAL, 0.5, math.radians(13.0), 0.40),
 )
+_IRREGULAR_ACCEL_MPS2 = {
+    # multiple of the step frequency -> RMS, in no fixed relation to the contacts
+    Channel.UP: {0.5: 0.20, 1.5: 0.30, 2.2: 0.25, 4.4: 0.40, 7.0: 0.35},
+    Channel.FORWARD: {0.5: 0.15, 1.5: 0.20, 2.2: 0.20, 4.4: 0.25, 7.0: 0.25},
+    Channel.LEFT: {1.0: 0.20, 1.5: 0.20, 2.8: 0.30, 4.4: 0.40, 7.0: 0.28},
+}
+_IRREGULAR_RATE_RADPS = {
+    Channel.TISSUE_YAW: {1.0: 0.10, 1.5: 0.09, 2.0: 0.06, 2.8: 0.08, 4.4: 0.07, 7.0: 0.05},
+    Channel.TISSUE_PITCH: {0.5: 0.07, 1.5: 0.05, 2.0: 0.07, 2.8: 0.08, 4.4: 0.09, 7.0: 0.07},
+    Channel.TISSUE_ROLL: {1.0: 0.06, 1.5: 0.07, 2.0: 0.04, 2.8: 0.05, 4.4: 0.04, 7.0: 0.03},
+}
+_IRREGULARITY_S = 0.02
+"""SD by which the irregular part's cycles miss the contacts; smears its spectrum above 5 Hz."""
 _NOMINAL_STEP_HZ = 110.0 / 60.0
+RAMP_S = 0.9
+"""About two steps to get going and to come to rest."""
 
 
 def step_times(
@@ -54,15 +69,30 @@ def step_times(
     return start_s + np.concatenate(([0.0], np.cumsum(intervals)))
 
 
-def walking_wave(heel_strikes_s: NDArray[np.float64], vigour: float) -> Wave:
-    """The trunk's rhythm for these heel strikes; `vigour` scales it (1 = 110 steps/min)."""
+def walking_waves(rng: Generator, contacts_s: NDArray[np.float64], vigour: float) -> list[Wave]:
+    """The trunk's rhythms for these foot contacts; `vigour` scales them (1 = 110 steps/min)."""
     omega = 2.0 * math.pi * _NOMINAL_STEP_HZ
-    shapes = [
+    regular = [
         Harmonic(channel, multiple, vigour * accel / (omega * multiple) ** 2, 0.5 - multiple * peak)
         for channel, multiple, accel, peak in _ACCEL_MPS2
     ]
-    shapes += [
+    regular += [
         Harmonic(channel, multiple, vigour * rate / (omega * multiple), -multiple * peak)
         for channel, multiple, rate, peak in _RATE_RADPS
     ]
-    return Wave(heel_strikes_s, tuple(shapes), ramp_s=0.9)
+    irregular = [
+        Harmonic(channel, multiple, vigour * math.sqrt(2) * rms / (omega * multiple) ** order)
+        for table, order in ((_IRREGULAR_ACCEL_MPS2, 2), (_IRREGULAR_RATE_RADPS, 1))
+        for channel, parts in table.items()
+        for multiple, rms in parts.items()
+    ]
+    waves = [Wave(contacts_s, tuple(regular), RAMP_S)]
+    for channel in sorted({harmonic.channel for harmonic in irregular}):
+        parts = tuple(
+            replace(harmonic, offset=rng.random())
+            for harmonic in irregular
+            if harmonic.channel == channel
+        )
+        misses_s = _IRREGULARITY_S * np.clip(rng.standard_normal(len(contacts_s)), -2, 2)
+        waves.append(Wave(np.sort(contacts_s + misses_s), parts, RAMP_S))
+    return waves

@@ -12,7 +12,7 @@ import math
 from numpy.random import Generator
 
 from trunkline.synthetic.body import Body, ScriptError
-from trunkline.synthetic.gait import step_times, walking_wave
+from trunkline.synthetic.gait import step_times, walking_waves
 from trunkline.synthetic.sensor import Site
 from trunkline.synthetic.trajectory import Channel
 
@@ -185,7 +185,7 @@ class Script(Body):
         end_s = float(strikes_s[-1])
         step_m = 0.62 * math.sqrt(pace) * (0.9 + 0.2 * (self._cadence_spm - 102.0) / 14.0)
         speed_mps = step_m * (len(strikes_s) - 1) / (end_s - start_s)
-        self._waves.append(walking_wave(strikes_s, vigour=cadence_spm / 110.0))
+        self._waves += walking_waves(self._rng, strikes_s, vigour=cadence_spm / 110.0)
         self._move(Channel.SPEED, speed_mps, 0.0, 1.5)
         self._move(Channel.PITCH, math.radians(2.0), 0.0, 1.5)
         self._to(Channel.SPEED, 0.0, end_s - start_s - 1.5, 1.5)

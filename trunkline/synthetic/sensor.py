@@ -14,8 +14,6 @@ from trunkline.synthetic.trajectory import Channel
 
 STANDARD_GRAVITY_MPS2 = 9.80665
 
-Vector = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -90,22 +88,41 @@ def mounting(site: Site, tilt_deg: float, roll_deg: float) -> Mounting:
     return Mounting(nominal @ about_left @ about_forward)
 
 
+Turns = Mapping[Channel, tuple[Jet, Jet]]
+"""Sine and cosine of every angle but yaw."""
+
+_SEQUENCE = (
+    # room to sensor, after yaw: each angle and the two axes whose components it mixes
+    (Channel.LATERAL, 1, 2),
+    (Channel.PITCH, 2, 0),
+    (Channel.AXIAL, 0, 1),
+    (Channel.TISSUE_ROLL, 1, 2),
+    (Channel.TISSUE_PITCH, 2, 0),
+    (Channel.TISSUE_YAW, 0, 1),
+)
+
+
 def readings(
     pose: Mapping[Channel, Jet], site: Site, mount: Mounting
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Noise-free specific force (n, 3) m/s² and angular rate (n, 3) rad/s in the sensor's axes."""
-    turns = {
-        channel: pose[channel].sin_cos()
-        for channel in (Channel.AXIAL, Channel.PITCH, Channel.LATERAL)
-    }
+    turns = {channel: pose[channel].sin_cos() for channel, _, _ in _SEQUENCE}
     force = _force(pose, site, turns)
-    rate = _angular_rate(pose, turns)
+    still = np.zeros_like(force[0])
+    rate = [still, still, pose[Channel.YAW].rate]
+    for channel, i, j in _SEQUENCE:
+        sine, cosine = (jet.value for jet in turns[channel])
+        for vector in (force, rate):
+            vector[i], vector[j] = (
+                cosine * vector[i] + sine * vector[j],
+                cosine * vector[j] - sine * vector[i],
+            )
+        rate[3 - i - j] = rate[3 - i - j] + pose[channel].rate
     return np.stack(force, axis=1) @ mount.matrix.T, np.stack(rate, axis=1) @ mount.matrix.T
 
 
-def _force(
-    pose: Mapping[Channel, Jet], site: Site, turns: Mapping[Channel, tuple[Jet, Jet]]
-) -> Vector:
+def _force(pose: Mapping[Channel, Jet], site: Site, turns: Turns) -> list[NDArray[np.float64]]:
+    """Specific force in the heading frame."""
     zero = np.zeros_like(pose[Channel.YAW].value)
     x, y, z = (Jet(zero + length, zero, zero) for length in site.lever_m)
     (sin_a, cos_a), (sin_p, cos_p) = turns[Channel.AXIAL], turns[Channel.PITCH]
@@ -120,26 +137,4 @@ def _force(
     ax -= yaw.accel * y.value + yaw.rate**2 * x.value
     ay = y.accel + speed.value * yaw.rate + 2.0 * yaw.rate * x.rate
     ay += yaw.accel * x.value - yaw.rate**2 * y.value
-    return _into_trunk((ax, ay, z.accel + STANDARD_GRAVITY_MPS2), turns)
-
-
-def _into_trunk(vector: Vector, turns: Mapping[Channel, tuple[Jet, Jet]]) -> Vector:
-    """Turn a vector of the heading frame into the trunk's frame."""
-    x, y, z = vector
-    sine, cosine = (jet.value for jet in turns[Channel.LATERAL])
-    y, z = cosine * y + sine * z, cosine * z - sine * y
-    sine, cosine = (jet.value for jet in turns[Channel.PITCH])
-    x, z = cosine * x - sine * z, sine * x + cosine * z
-    sine, cosine = (jet.value for jet in turns[Channel.AXIAL])
-    return cosine * x + sine * y, cosine * y - sine * x, z
-
-
-def _angular_rate(pose: Mapping[Channel, Jet], turns: Mapping[Channel, tuple[Jet, Jet]]) -> Vector:
-    sine, cosine = (jet.value for jet in turns[Channel.LATERAL])
-    yaw_rate = pose[Channel.YAW].rate
-    x, y, z = pose[Channel.LATERAL].rate, sine * yaw_rate, cosine * yaw_rate
-    sine, cosine = (jet.value for jet in turns[Channel.PITCH])
-    x, z = cosine * x - sine * z, sine * x + cosine * z
-    y = y + pose[Channel.PITCH].rate
-    sine, cosine = (jet.value for jet in turns[Channel.AXIAL])
-    return cosine * x + sine * y, cosine * y - sine * x, z + pose[Channel.AXIAL].rate
+    return [ax, ay, z.accel + STANDARD_GRAVITY_MPS2]

@@ -4,7 +4,9 @@ The pose has four angles (rad): the trunk's frame is (x forward, y left, z along
 `R = Rz(yaw) Rx(lateral) Ry(pitch) Rz(axial)` turns it into the room. Pitch > 0 is flexion, lateral
 > 0 a bend to the right, axial > 0 a turn to the left about the spine. Places are in the heading
 frame that `yaw` turns: `forward` and `left` (m, moves of the hips), `speed` (m/s, walking), `up`
-(m, height of the hips).
+(m, height of the hips). The skin under the sensor wobbles against the trunk by the three
+tissue angles: the sensor's frame is `R Rx(tissue_roll) Ry(tissue_pitch) Rz(tissue_yaw)`, turned
+about the sensor itself.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ class Channel(IntEnum):
     LEFT = 5
     UP = 6
     SPEED = 7
+    TISSUE_ROLL = 8
+    TISSUE_PITCH = 9
+    TISSUE_YAW = 10
 
 
 @dataclass(frozen=True, slots=True)
