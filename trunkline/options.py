@@ -1,0 +1,190 @@
+"""Options that several commands share: where the broker is, where the data are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analytics.store.base import Store, StoreError
+from analytics.store.clinic import FILE_NAME as CLINIC_FILE
+from analytics.store.clinic import Clinic
+
+Command = Callable[..., Any]
+DEFAULT_MQTT_PORT = 1883
+DEFAULT_MQTTS_PORT = 8883
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOptions:
+    """How to reach and enter an MQTT broker."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    tls_ca: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """Where people, samples and results are."""
+
+    data_dir: Path
+    kind: str
+    influx_url: str
+    influx_database: str
+    influx_user: str | None
+    influx_secret: str | None
+    """Password when a user is given, else token."""
+
+
+def secret_from(path: Path | None) -> str | None:
+    """The secret in a file, without the end of line; None without a file."""
+    if path is None:
+        return None
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {path} ({error.strerror})") from error
+
+
+def broker_options(command: Command) -> Command:
+    """Adds the broker's options; the command gets `broker: BrokerOptions`."""
+
+    @_file("--tls-key", "TRUNKLINE_TLS_KEY", "Private key of --tls-cert.")
+    @_file("--tls-cert", "TRUNKLINE_TLS_CERT", "Client certificate, when the broker asks for one.")
+    @_file("--tls-ca", "TRUNKLINE_TLS_CA", "CA certificate of the broker; switches TLS on.")
+    @_file("--password-file", "TRUNKLINE_PASSWORD_FILE", "File with the broker password.")
+    @click.option("--user", envvar="TRUNKLINE_USER", help="Broker account.")
+    @click.option(
+        "--broker",
+        "address",
+        envvar="TRUNKLINE_BROKER",
+        default="127.0.0.1",
+        show_default=True,
+        metavar="HOST[:PORT]",
+        help="MQTT broker; the port is 1883, with TLS 8883.",
+    )
+    @wraps(command)
+    def wrapped(
+        address: str,
+        user: str | None,
+        password_file: Path | None,
+        tls_ca: Path | None,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        **others: Any,
+    ) -> Any:
+        host, _, port = address.rpartition(":") if ":" in address else (address, "", "")
+        if port and not (port.isdecimal() and 0 < int(port) < 65536):
+            raise click.BadParameter(f"{port!r} is no port number", param_hint="--broker")
+        default = DEFAULT_MQTTS_PORT if tls_ca else DEFAULT_MQTT_PORT
+        broker = BrokerOptions(
+            host=host,
+            port=int(port) if port else default,
+            user=user,
+            password=secret_from(password_file),
+            tls_ca=tls_ca,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+        )
+        return command(broker=broker, **others)
+
+    return wrapped
+
+
+def store_options(command: Command) -> Command:
+    """Adds the store's options; the command gets `store: StoreOptions`."""
+
+    @_file("--influx-token-file", "TRUNKLINE_INFLUX_TOKEN_FILE", "InfluxDB token or password.")
+    @click.option("--influx-user", envvar="TRUNKLINE_INFLUX_USER", help="InfluxDB 1.x user.")
+    @click.option(
+        "--influx-database",
+        envvar="TRUNKLINE_INFLUX_DATABASE",
+        default="trunkline",
+        show_default=True,
+        help="InfluxDB database (1.x, 3) or bucket (2.x).",
+    )
+    @click.option(
+        "--influx-url",
+        envvar="TRUNKLINE_INFLUX_URL",
+        default="http://127.0.0.1:8086",
+        show_default=True,
+    )
+    @click.option(
+        "--store",
+        "kind",
+        envvar="TRUNKLINE_STORE",
+        type=click.Choice(["embedded", "influx"]),
+        default="embedded",
+        show_default=True,
+        help="Where samples and results are kept.",
+    )
+    @click.option(
+        "--data-dir",
+        envvar="TRUNKLINE_DATA_DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        required=True,
+        help="Folder of clinic.db (people) and samples.db (embedded store).",
+    )
+    @wraps(command)
+    def wrapped(
+        data_dir: Path,
+        kind: str,
+        influx_url: str,
+        influx_database: str,
+        influx_user: str | None,
+        influx_token_file: Path | None,
+        **others: Any,
+    ) -> Any:
+        store = StoreOptions(
+            data_dir=data_dir,
+            kind=kind,
+            influx_url=influx_url,
+            influx_database=influx_database,
+            influx_user=influx_user,
+            influx_secret=secret_from(influx_token_file),
+        )
+        return command(store=store, **others)
+
+    return wrapped
+
+
+def open_clinic(options: StoreOptions) -> Clinic:
+    """The clinic database of a data directory; a ClickException says what is wrong."""
+    try:
+        return Clinic(options.data_dir / CLINIC_FILE)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def open_store(options: StoreOptions) -> Store:
+    """The store that the options name; a ClickException says what is wrong."""
+    try:
+        if options.kind == "embedded":
+            from analytics.store.embedded import FILE_NAME, EmbeddedStore
+
+            return EmbeddedStore(options.data_dir / FILE_NAME)
+        from analytics.store.influx import InfluxStore
+
+        return InfluxStore(
+            options.influx_url,
+            options.influx_database,
+            user=options.influx_user,
+            secret=options.influx_secret,
+        )
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _file(name: str, envvar: str, text: str) -> Callable[[Command], Command]:
+    return click.option(
+        name, envvar=envvar, type=click.Path(dir_okay=False, path_type=Path), help=text
+    )
