@@ -41,8 +41,8 @@ class StoreOptions:
     influx_url: str
     influx_database: str
     influx_user: str | None
-    influx_secret: str | None
-    """Password when a user is given, else token."""
+    influx_password: str | None
+    influx_token: str | None
 
 
 def secret_from(path: Path | None) -> str | None:
@@ -74,6 +74,7 @@ def broker_options(command: Command) -> Command:
     )
     @wraps(command)
     def wrapped(
+        *,
         address: str,
         user: str | None,
         password_file: Path | None,
@@ -103,7 +104,8 @@ def broker_options(command: Command) -> Command:
 def store_options(command: Command) -> Command:
     """Adds the store's options; the command gets `store: StoreOptions`."""
 
-    @_file("--influx-token-file", "TRUNKLINE_INFLUX_TOKEN_FILE", "InfluxDB token or password.")
+    @_file("--influx-token-file", "TRUNKLINE_INFLUX_TOKEN_FILE", "InfluxDB 2.x or 3 token.")
+    @_file("--influx-password-file", "TRUNKLINE_INFLUX_PASSWORD_FILE", "Of --influx-user.")
     @click.option("--influx-user", envvar="TRUNKLINE_INFLUX_USER", help="InfluxDB 1.x user.")
     @click.option(
         "--influx-database",
@@ -136,11 +138,13 @@ def store_options(command: Command) -> Command:
     )
     @wraps(command)
     def wrapped(
+        *,
         data_dir: Path,
         kind: str,
         influx_url: str,
         influx_database: str,
         influx_user: str | None,
+        influx_password_file: Path | None,
         influx_token_file: Path | None,
         **others: Any,
     ) -> Any:
@@ -150,7 +154,8 @@ def store_options(command: Command) -> Command:
             influx_url=influx_url,
             influx_database=influx_database,
             influx_user=influx_user,
-            influx_secret=secret_from(influx_token_file),
+            influx_password=secret_from(influx_password_file),
+            influx_token=secret_from(influx_token_file),
         )
         return command(store=store, **others)
 
@@ -178,7 +183,8 @@ def open_store(options: StoreOptions) -> Store:
             options.influx_url,
             options.influx_database,
             user=options.influx_user,
-            secret=options.influx_secret,
+            password=options.influx_password,
+            token=options.influx_token,
         )
     except StoreError as error:
         raise click.ClickException(str(error)) from error
