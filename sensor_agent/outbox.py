@@ -171,10 +171,9 @@ class Outbox:
         """Births and marks, oldest first."""
         return self._messages("seq IS NULL", (), limit)
 
-    def sensors(self) -> list[str]:
-        """Sensors that have batches here."""
-        rows = self._rows("SELECT DISTINCT sensor FROM message WHERE sensor IS NOT NULL")
-        return sorted(str(row[0]) for row in rows)
+    def last_id(self) -> int:
+        """The newest row's id, 0 when there is none."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM message")[0][0])
 
     def batch_count(self) -> int:
         """Batches held."""
