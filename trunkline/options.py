@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -41,8 +42,27 @@ class StoreOptions:
     influx_url: str
     influx_database: str
     influx_user: str | None
-    influx_password: str | None
-    influx_token: str | None
+    influx_password_file: Path | None
+    influx_token_file: Path | None
+
+    def environment(self) -> dict[str, str]:
+        """The same options as environment variables, for a child process."""
+        values = {
+            "TRUNKLINE_DATA_DIR": self.data_dir,
+            "TRUNKLINE_STORE": self.kind,
+            "TRUNKLINE_INFLUX_URL": self.influx_url,
+            "TRUNKLINE_INFLUX_DATABASE": self.influx_database,
+            "TRUNKLINE_INFLUX_USER": self.influx_user,
+            "TRUNKLINE_INFLUX_PASSWORD_FILE": self.influx_password_file,
+            "TRUNKLINE_INFLUX_TOKEN_FILE": self.influx_token_file,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def default_data_dir() -> Path:
+    """`trunkline` in the user's data folder (XDG base directory specification)."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "trunkline"
 
 
 def secret_from(path: Path | None) -> str | None:
@@ -133,7 +153,8 @@ def store_options(command: Command) -> Command:
         "--data-dir",
         envvar="TRUNKLINE_DATA_DIR",
         type=click.Path(file_okay=False, path_type=Path),
-        required=True,
+        default=default_data_dir,
+        show_default="the user's data folder",
         help="Folder of clinic.db (people) and samples.db (embedded store).",
     )
     @wraps(command)
@@ -154,8 +175,8 @@ def store_options(command: Command) -> Command:
             influx_url=influx_url,
             influx_database=influx_database,
             influx_user=influx_user,
-            influx_password=secret_from(influx_password_file),
-            influx_token=secret_from(influx_token_file),
+            influx_password_file=influx_password_file,
+            influx_token_file=influx_token_file,
         )
         return command(store=store, **others)
 
@@ -183,8 +204,8 @@ def open_store(options: StoreOptions) -> Store:
             options.influx_url,
             options.influx_database,
             user=options.influx_user,
-            password=options.influx_password,
-            token=options.influx_token,
+            password=secret_from(options.influx_password_file),
+            token=secret_from(options.influx_token_file),
         )
     except StoreError as error:
         raise click.ClickException(str(error)) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
@@ -25,17 +26,21 @@ class Child:
 
     name: str
     arguments: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to our own environment."""
     once: bool = False
     """Ends by itself: exit code 0 is success and not restarted."""
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     restart_at_s: float = 0.0
     backoff_s: float = FIRST_BACKOFF_S
-    done: bool = field(default=False)
+    done: bool = False
 
     def start(self, now_s: float) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "trunkline", *self.arguments], stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "trunkline", *self.arguments],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | self.environment,
         )
         self.started_s = now_s
 
