@@ -8,12 +8,11 @@ import signal
 import socket
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import click
@@ -77,19 +76,19 @@ def command(
         raise click.BadParameter(str(error), param_hint="--wearer") from error
     _check_port(http_port)
     given = context.get_parameter_source("data_dir") is not ParameterSource.DEFAULT
-    with _temporary(store) if demo and not given else nullcontext(store) as store:
+    with _temporary(store) if demo and not given else nullcontext(store) as kept:
         mqtt_port = mqtt_port or (_free_port() if demo else 1883)
-        log_ins = _prepare(store, wearer, time_zone, renew=demo)
-        children = _servers(store, http_port, mqtt_port)
+        log_ins = _prepare(kept, wearer, time_zone, renew=demo)
+        children = _servers(kept, http_port, mqtt_port)
         if demo:
-            children.append(_virtual_sensor(store, mqtt_port))
+            children.append(_virtual_sensor(kept, mqtt_port))
         elif sensor:
-            children.append(_agent(store, wearer, sensor, placement, mqtt_port))
+            children.append(_agent(kept, wearer, sensor, placement, mqtt_port))
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         threading.Thread(
-            target=_when_ready, args=(stop, store, http_port, log_ins, demo), daemon=True
+            target=_when_ready, args=(stop, kept, http_port, log_ins, demo), daemon=True
         ).start()
         Supervisor(children).run(stop.is_set)
 
@@ -161,8 +160,11 @@ def _when_ready(
     """Tell the address once the dashboard answers, then add the demo's past days."""
     address = f"http://127.0.0.1:{http_port}"
     for _ in range(int(READY_TIMEOUT_S / 0.2)):
-        with suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"{address}/healthz", timeout=2).close()
+        with suppress(OSError, HTTPException):
+            connection = HTTPConnection("127.0.0.1", http_port, timeout=2)
+            connection.request("GET", "/")
+            connection.getresponse()
+            connection.close()
             break
         if stop.wait(0.2):
             return
