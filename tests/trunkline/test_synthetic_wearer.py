@@ -159,10 +159,23 @@ def test_a_day_has_its_hours() -> None:
         for prefix in ("lying", "sitting", "standing", "walking")
     }
     assert 6 < hours["lying"] < 9
-    assert 8 < hours["sitting"] < 15
+    assert 8 < hours["sitting"] < 14
+    assert 1 < hours["standing"] < 6
     assert 0.5 < hours["walking"] < 5
     slouches = [e - s for s, e, label in truth["slouch"] if label == "slouched"]
     assert max(slouches) > 600
+    assert {label for _, _, label in truth["slouch"]} >= {"upright", "forward", "backward"}
+
+
+def test_a_sensor_put_aside_lies_still_and_the_truth_says_so() -> None:
+    day = simulate_day(dt.date(2026, 3, 2), 1, hours=(6.4, 7.4), rate_hz=20.0)
+    ((start_s, end_s),) = [(s, e) for s, e, p in day.truth["posture"] if p == "not_worn"]
+    aside = (day.t_s > start_s + 1) & (day.t_s < end_s - 1)
+    assert end_s - start_s > 300
+    assert day.gyro[aside].std(axis=0).max() < 0.004
+    assert 60 < tilt_deg(day, start_s + 1, end_s - 1) < 120
+    assert [start_s, end_s] in day.truth["movement_scope"]
+    assert len(day.truth["movement_scope"]) == 3  # taking off and putting on are left out
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,26 @@
 """A wearer who does what is asked, one thing after another, and notes the truth of it.
 
-Durations and sizes are drawn around published values: sit-to-stand 1.5-3 s with a rise of
-0.35-0.45 m and a forward lean of 25-40°, lying down 3-5 s (HAPT labels), walking 100-118
-steps/min.
+Durations and sizes are drawn around published values; docs/synthetic.md lists them.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.random import Generator
 
-from trunkline.synthetic.body import Body, ScriptError
 from trunkline.synthetic.gait import step_times, walking_waves
 from trunkline.synthetic.sensor import Site
 from trunkline.synthetic.trajectory import Channel
-
-LYING = {"lying_supine": 0.0, "lying_left": 90.0, "lying_prone": 180.0, "lying_right": -90.0}
-"""Posture -> turn about the spine in degrees, from lying on the back."""
-
-SEATED_PITCH_DEG = 2.0
-LYING_PITCH_DEG = -84.0
-"""Not -90: a pillow and a mattress keep the trunk a little raised."""
+from trunkline.synthetic.transitions import Transitions
 
 
-class Script(Body):
+class Script(Transitions):
     """The verbs."""
 
     def __init__(self, rng: Generator, site: Site) -> None:
         super().__init__(rng, site)
-        self._rise_m = 0.0
         self._cadence_spm = rng.uniform(102.0, 116.0)
         self._asymmetry = rng.uniform(-0.04, 0.04)
         self._breath_hz = rng.uniform(0.22, 0.28)
@@ -48,7 +39,20 @@ class Script(Body):
         if self.posture == "standing":
             self._wander(Channel.PITCH, start_s, end_s, 3.0, 0.25)
             self._wander(Channel.LATERAL, start_s, end_s, 2.5, 0.25)
+        if not lying:
+            self._fidget(duration_s)
         self.t_s = end_s
+
+    def _fidget(self, duration_s: float) -> None:
+        """Every few minutes another position for a while, a few degrees away."""
+        at_s = self._rng.uniform(60.0, 300.0)
+        while at_s + 30.0 < duration_s:
+            for_s = min(self._rng.uniform(15.0, 120.0), duration_s - at_s - 10.0)
+            for channel, sd_deg in ((Channel.PITCH, 2.0), (Channel.LATERAL, 2.5)):
+                shift = math.radians(sd_deg * float(np.clip(self._rng.standard_normal(), -2, 2)))
+                self._move(channel, shift, at_s, 1.5)
+                self._move(channel, -shift, at_s + for_s, 1.5)
+            at_s += for_s + self._rng.uniform(60.0, 400.0)
 
     def sit_upright(self, duration_s: float) -> None:
         """Sit without slouching and have it noted as an upright hold."""
@@ -74,70 +78,17 @@ class Script(Body):
         self._move(Channel.UP, 0.02, 0.0, rise_s)
         self.t_s += rise_s
 
-    # --- from one posture to another -----------------------------------------------------
-
-    def sit_down(self) -> None:
-        """Stand to sit."""
-        self._need("standing")
-        duration_s, lean = self._rng.uniform(2.2, 3.4), math.radians(self._rng.uniform(22, 36))
-        self._rise_m = self._rng.uniform(0.35, 0.45)
-        self._move(Channel.PITCH, lean, 0.0, 0.55 * duration_s)
-        self._to(Channel.PITCH, math.radians(SEATED_PITCH_DEG), 0.5 * duration_s, 0.5 * duration_s)
-        self._move(Channel.UP, -self._rise_m, 0.15 * duration_s, 0.65 * duration_s)
-        self._move(Channel.FORWARD, -0.25, 0.1 * duration_s, 0.6 * duration_s)
-        self._transition("stand_to_sit", "sitting", duration_s)
-
-    def stand_up(self) -> None:
-        """Sit to stand."""
+    def lean(self, duration_s: float, side: str) -> None:
+        """Sit leaning forward on the desk or backward in the chair: no slouch, similar angles."""
         self._need("sitting")
-        duration_s, lean = self._rng.uniform(1.7, 2.8), math.radians(self._rng.uniform(25, 40))
-        self._move(Channel.PITCH, lean, 0.0, 0.5 * duration_s)
-        self._to(Channel.PITCH, 0.0, 0.4 * duration_s, 0.6 * duration_s)
-        self._move(Channel.UP, self._rise_m, 0.25 * duration_s, 0.65 * duration_s)
-        self._move(Channel.FORWARD, 0.25, 0.2 * duration_s, 0.6 * duration_s)
-        self._transition("sit_to_stand", "standing", duration_s)
-
-    def lie_down(self, posture: str = "lying_supine") -> None:
-        """From sitting on the edge to lying; the trunk leans on one elbow on the way."""
-        self._need("sitting")
-        duration_s = self._rng.uniform(3.2, 4.8)
-        elbow = math.radians(self._rng.choice([-18.0, 18.0]))
-        self._to(Channel.PITCH, math.radians(LYING_PITCH_DEG), 0.05 * duration_s, 0.9 * duration_s)
-        self._move(Channel.LATERAL, elbow, 0.0, 0.5 * duration_s)
-        self._move(Channel.LATERAL, -elbow, 0.45 * duration_s, 0.55 * duration_s)
-        turn = math.radians(LYING[posture]) - math.remainder(
-            self._pose[Channel.AXIAL], 2.0 * math.pi
-        )
-        self._move(Channel.AXIAL, turn, 0.4 * duration_s, 0.6 * duration_s)
-        self._move(Channel.UP, -0.08, 0.1 * duration_s, 0.8 * duration_s)
-        self._transition("sit_to_lie", posture, duration_s)
-
-    def roll(self, posture: str) -> None:
-        """Turn in bed to another lying posture, the shorter way round."""
-        self._need("lying")
-        duration_s = self._rng.uniform(1.8, 3.5)
-        turn = math.remainder(
-            math.radians(LYING[posture]) - self._pose[Channel.AXIAL], 2.0 * math.pi
-        )
-        if abs(turn) < 0.1:
-            raise ScriptError(f"already {posture}: a roll needs another posture")
-        heave_m = self._rng.uniform(0.03, 0.07)
-        self._move(Channel.AXIAL, turn, 0.1 * duration_s, 0.8 * duration_s)
-        self._out_and_back(Channel.UP, heave_m, duration_s)
-        self._out_and_back(Channel.PITCH, math.radians(self._rng.uniform(3, 8)), duration_s)
-        direction = "left" if turn > 0 else "right"
-        self._transition("bed_roll", posture, duration_s, direction, math.degrees(abs(turn)))
-
-    def sit_up(self) -> None:
-        """From lying to sitting on the edge."""
-        self._need("lying")
-        duration_s = self._rng.uniform(3.0, 4.6)
-        turn = -math.remainder(self._pose[Channel.AXIAL], 2.0 * math.pi)
-        self._move(Channel.AXIAL, turn, 0.0, 0.6 * duration_s)
-        self._to(Channel.PITCH, math.radians(SEATED_PITCH_DEG), 0.1 * duration_s, 0.85 * duration_s)
-        self._out_and_back(Channel.LATERAL, math.radians(self._rng.choice([-15, 15])), duration_s)
-        self._move(Channel.UP, 0.08, 0.1 * duration_s, 0.8 * duration_s)
-        self._transition("lie_to_sit", "sitting", duration_s)
+        low, high = {"forward": (12.0, 22.0), "backward": (-25.0, -12.0)}[side]
+        delta = math.radians(self._rng.uniform(low, high))
+        self._move(Channel.PITCH, delta, 0.0, 2.5)
+        self.t_s += 2.5
+        self.truth.slouch.append((self.t_s, self.t_s + duration_s, side))
+        self.hold(duration_s)
+        self._move(Channel.PITCH, -delta, 0.0, 2.0)
+        self.t_s += 2.0
 
     # --- movements that return to where they began ---------------------------------------
 

@@ -60,20 +60,27 @@ def demo_script(script: Script, rng: Generator, duration_s: float, first_hour: f
 
 
 def day_script(script: Script, rng: Generator, duration_s: float, first_hour: float) -> None:
-    """An ordinary day: nights in bed with rolls, desk work with slouching, walks, an evening."""
+    """An ordinary day: night with rolls, morning, desk work with slouching, walks, an evening."""
     _reference(script)
     while script.t_s < duration_s:
         hour = (first_hour + script.t_s / 3600.0) % 24.0
         if hour >= 22.8 or hour < 6.5:
             _night(script, rng, min(duration_s, script.t_s + ((6.7 - hour) % 24.0) * 3600.0))
+            _shower(script, rng)
         elif hour < 8.0:
-            _about_the_house(script, rng)
-        elif 12.0 <= hour < 12.6 or 17.0 <= hour < 17.6:
+            _housework(script, rng)
+            _meal(script, rng)
+        elif hour < 8.2 or 12.0 <= hour < 12.4 or 17.5 <= hour < 17.8:
             _walk_outside(script, rng)
-        elif hour < 18.0:
+        elif hour < 17.5:
             _desk(script, rng)
+        elif hour < 20.0:
+            _housework(script, rng)
+            if rng.random() < 0.4:
+                _meal(script, rng)
         else:
-            _evening(script, rng)
+            _sofa(script, rng)
+            _housework(script, rng)
 
 
 def _night(script: Script, rng: Generator, until_s: float) -> None:
@@ -81,7 +88,10 @@ def _night(script: Script, rng: Generator, until_s: float) -> None:
     script.hold(20.0)
     script.lie_down(str(rng.choice(["lying_supine", "lying_left", "lying_right"])))
     while script.t_s < until_s:
-        script.hold(rng.uniform(8, 45) * 60.0)
+        script.hold(min(rng.uniform(8, 45) * 60.0, max(until_s - script.t_s, 60.0)))
+        if rng.random() < 0.07:
+            _get_out_of_bed_for_a_moment(script, rng)
+            continue
         others = ["lying_supine", "lying_left", "lying_right", "lying_prone"]
         others.remove(script.posture)
         weights = [0.1 if posture == "lying_prone" else 1.0 for posture in others]
@@ -94,15 +104,38 @@ def _night(script: Script, rng: Generator, until_s: float) -> None:
     script.hold(5.0)
 
 
-def _about_the_house(script: Script, rng: Generator) -> None:
-    for _ in range(int(rng.integers(2, 5))):
-        script.walk(rng.uniform(8, 25), pace=rng.uniform(0.7, 0.95))
-        script.hold(rng.uniform(5, 60))
-        _now_and_then(script, rng)
+def _get_out_of_bed_for_a_moment(script: Script, rng: Generator) -> None:
+    script.sit_up()
+    script.hold(12.0)
+    script.stand_up()
+    script.walk(rng.uniform(8, 15), pace=0.75)
+    script.hold(rng.uniform(60, 120))
+    script.walk(rng.uniform(8, 15), pace=0.75)
     script.sit_down()
-    script.sit_upright(rng.uniform(60, 300))
-    script.slouch(rng.uniform(60, 400), rng.uniform(15, 22))
     script.hold(10.0)
+    script.lie_down(str(rng.choice(["lying_left", "lying_right"])))
+
+
+def _shower(script: Script, rng: Generator) -> None:
+    script.walk(rng.uniform(8, 15), pace=0.8)
+    script.hold(10.0)
+    script.take_off(rng.uniform(10, 20) * 60.0)
+    script.hold(15.0)
+
+
+def _housework(script: Script, rng: Generator) -> None:
+    """Standing, a few steps, bending down, standing again."""
+    for _ in range(int(rng.integers(4, 9))):
+        script.walk(rng.uniform(6, 25), pace=rng.uniform(0.7, 0.95))
+        script.hold(rng.uniform(20, 240))
+        _now_and_then(script, rng)
+
+
+def _meal(script: Script, rng: Generator) -> None:
+    script.sit_down()
+    script.sit_upright(rng.uniform(3, 8) * 60.0)
+    script.lean(rng.uniform(1, 4) * 60.0, "forward")
+    script.sit_upright(rng.uniform(2, 6) * 60.0)
     script.stand_up()
     script.hold(5.0)
 
@@ -122,33 +155,41 @@ def _now_and_then(script: Script, rng: Generator) -> None:
 
 
 def _walk_outside(script: Script, rng: Generator) -> None:
-    script.walk(rng.uniform(6, 22) * 60.0, pace=rng.uniform(0.95, 1.15))
+    script.walk(rng.uniform(7, 22) * 60.0, pace=rng.uniform(0.95, 1.15))
     script.hold(rng.uniform(5, 90))
 
 
 def _desk(script: Script, rng: Generator) -> None:
-    """An hour or so of desk work: upright for a while, then a slouch of 10-40 min, and so on."""
+    """An hour or so at the desk: upright, leaning, slouched for 10-40 min; then up for a moment."""
     script.sit_down()
-    for _ in range(int(rng.integers(1, 4))):
-        script.sit_upright(rng.uniform(3, 15) * 60.0)
+    for _ in range(int(rng.integers(1, 3))):
+        script.sit_upright(rng.uniform(4, 16) * 60.0)
         if rng.random() < 0.5:
             script.rotate(str(rng.choice(["left", "right"])))
-        script.slouch(rng.uniform(10, 40) * 60.0, rng.uniform(14, 25))
+            script.hold(rng.uniform(10, 60))
+        if rng.random() < 0.6:
+            script.slouch(rng.uniform(10, 40) * 60.0, rng.uniform(14, 25))
+        else:
+            script.lean(rng.uniform(3, 15) * 60.0, str(rng.choice(["forward", "backward"])))
         if rng.random() < 0.3:
             script.lateral_bend(str(rng.choice(["left", "right"])))
+            script.hold(rng.uniform(10, 60))
+        if rng.random() < 0.5:
+            script.stand_up()
+            script.hold(rng.uniform(6, 40))
+            script.sit_down()
     script.hold(20.0)
     script.stand_up()
     script.hold(rng.uniform(5, 30))
-    script.walk(rng.uniform(20, 240), pace=rng.uniform(0.85, 1.1))
-    script.hold(rng.uniform(5, 60))
+    script.walk(rng.uniform(20, 200), pace=rng.uniform(0.85, 1.1))
+    script.hold(rng.uniform(20, 200))
     _now_and_then(script, rng)
 
 
-def _evening(script: Script, rng: Generator) -> None:
-    _about_the_house(script, rng)
+def _sofa(script: Script, rng: Generator) -> None:
     script.sit_down()
-    script.sit_upright(rng.uniform(2, 10) * 60.0)
-    script.slouch(rng.uniform(10, 40) * 60.0, rng.uniform(15, 25))
+    script.lean(rng.uniform(5, 20) * 60.0, "backward")
+    script.slouch(rng.uniform(10, 30) * 60.0, rng.uniform(15, 25))
     script.hold(10.0)
     script.stand_up()
     script.hold(10.0)

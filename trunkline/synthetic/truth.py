@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ class Truth:
     steps: list[tuple[float, str]] = field(default_factory=list)
     turns: list[tuple[float, float]] = field(default_factory=list)
     breaths: list[tuple[float, float, float]] = field(default_factory=list)
+    handling: list[tuple[float, float]] = field(default_factory=list)
+    """Somebody has the sensor in hand: outside the scope of the truth."""
 
     def as_dict(self, duration_s: float) -> dict[str, Any]:
         """The JSON object; a movement that the end cuts off leaves the scope of the truth."""
@@ -34,7 +37,7 @@ class Truth:
                 for m in self.movements
                 if m["end_s"] <= duration_s
             ],
-            "movement_scope": [[0.0, _ms(scope_end_s)]],
+            "movement_scope": _cut(self._scope(), scope_end_s),
             "slouch": _cut(self.slouch, duration_s),
             "walking_bouts": _cut(
                 [(bout["start_s"], bout["end_s"]) for bout in self.walking_bouts], duration_s
@@ -53,6 +56,11 @@ class Truth:
                 if end_s <= duration_s
             ],
         }
+
+    def _scope(self) -> list[tuple[float, float]]:
+        starts = [0.0, *(end_s for _, end_s in self.handling)]
+        ends = [*(start_s for start_s, _ in self.handling), math.inf]
+        return list(zip(starts, ends, strict=True))
 
 
 def _ms(time_s: float) -> float:
