@@ -31,10 +31,12 @@ EVERY_PROFILE_NEEDS = {"full", "too_short", "extreme", "gap", "command", "batter
 
 
 def select(*, command: bool) -> Any:
-    chosen = [(n, v) for n, v in ALL if (v["kind"] == "command") is command]
-    return pytest.mark.parametrize(
-        ("name", "vector"), chosen, ids=lambda x: getattr(x, "get", lambda _: x)("name")
-    )
+    chosen = [
+        pytest.param(name, vector, id=f"{name}-{vector['name']}")
+        for name, vector in ALL
+        if (vector["kind"] == "command") is command
+    ]
+    return pytest.mark.parametrize(("name", "vector"), chosen)
 
 
 @pytest.mark.parametrize("name", PROFILES)
