@@ -244,7 +244,7 @@ def _slouched(
         first_ns, last_ns = max(item.start_ns, start_ns), min(item.end_ns, end_ns)
         inside = part.between(first_ns, last_ns)
         nominal = float(((inside.slouched == 1) & (inside.worn == 1)).sum()) / 60
-        share = (last_ns - first_ns) / (item.end_ns - item.start_ns)
+        share = (last_ns - first_ns) / max(item.end_ns - item.start_ns, 1)
         low -= max(nominal - item.body["minutes_low"] * share, 0.0)
         high += max(item.body["minutes_high"] * share - nominal, 0.0)
     return Band(mid, max(low, 0.0), high)

@@ -1,0 +1,107 @@
+"""Who may do what: every endpoint says what it requires, and one that says nothing is refused.
+
+The check runs before any view, so a route cannot forget it; a test walks the URL map.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+from flask import Flask, abort, current_app, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from analytics.store.clinic import Clinic
+from analytics.store.records import Role
+
+View = TypeVar("View", bound=Callable[..., Any])
+_MARK: Final = "required_permission"
+LIVE_AUDIT_S: Final = 3600.0
+"""Polling is on record once in this time per user, wearer and view, pages every time."""
+
+
+class Permission(Enum):
+    """What a request must bring."""
+
+    PUBLIC = "anybody"
+    LOGGED_IN = "any log-in"
+    PATIENT = "a patient, about the own wearer"
+    STAFF = "anybody but a patient"
+    WEARER = "may_see() of the <wearer> in the URL"
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Mark a view with the permission it requires; goes below the route decorator."""
+
+    def mark(view: View) -> View:
+        setattr(view, _MARK, permission)
+        return view
+
+    return mark
+
+
+def permission_of(app: Flask, endpoint: str) -> Permission | None:
+    """The permission an endpoint requires; None (refused) when it was never marked."""
+    return getattr(app.view_functions[endpoint], _MARK, None)
+
+
+def check_request() -> ResponseReturnValue | None:
+    """Refuse what is not allowed; registered as the app's `before_request`."""
+    if request.endpoint is None:
+        return None  # no such route: Flask answers 404
+    permission = permission_of(current_app, request.endpoint)
+    if permission is Permission.PUBLIC:
+        return None
+    if permission is None:
+        abort(403)
+    if not current_user.is_authenticated:
+        answer: ResponseReturnValue = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
+        return answer
+    allowed = {
+        Permission.LOGGED_IN: lambda: True,
+        Permission.PATIENT: lambda: current_user.role is Role.PATIENT,
+        Permission.STAFF: lambda: current_user.role is not Role.PATIENT,
+        Permission.WEARER: _may_see_wearer,
+    }[permission]
+    if not allowed():
+        abort(403)
+    return None
+
+
+def _may_see_wearer() -> bool:
+    wearer = (request.view_args or {}).get("wearer")
+    return isinstance(wearer, str) and clinic().may_see(current_user.name, wearer)
+
+
+def clinic() -> Clinic:
+    found: Clinic = current_app.extensions["clinic"]
+    return found
+
+
+class ViewLog:
+    """Puts on record who saw whom."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self._clinic = clinic
+        self._polled_s: dict[tuple[str, str, str], float] = {}
+
+    def page(self, user: str, wearers: list[str], detail: str) -> None:
+        """A page about these wearers was shown."""
+        with self._clinic.transaction():
+            for wearer in wearers:
+                self._clinic.audit(user, "view", wearer, detail)
+
+    def poll(self, user: str, wearers: list[str], detail: str) -> None:
+        """Live data of these wearers was asked for; repeated questions count as one view."""
+        now_s = time.monotonic()
+        new = [
+            wearer
+            for wearer in wearers
+            if now_s - self._polled_s.get((user, wearer, detail), -LIVE_AUDIT_S) >= LIVE_AUDIT_S
+        ]
+        if new:
+            self.page(user, new, detail)
+            self._polled_s.update({(user, wearer, detail): now_s for wearer in new})

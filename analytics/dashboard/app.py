@@ -1,0 +1,85 @@
+"""The dashboard as a WSGI app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from flask import Flask, jsonify
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFProtect
+
+from analytics.dashboard import (
+    api,
+    assets,
+    auth,
+    clinician,
+    errors,
+    headers,
+    live,
+    patient,
+    words,
+)
+from analytics.dashboard.access import Permission, ViewLog, check_request, requires
+from analytics.dashboard.readings import Readings
+from analytics.store.base import Store
+from analytics.store.clinic import Clinic
+
+MAX_REQUEST_BYTES = 64 * 1024
+"""The largest form has a few hundred bytes."""
+
+
+def create_app(
+    store: Store,
+    clinic: Clinic,
+    *,
+    secret_key: str,
+    secure_cookies: bool,
+    clock_ns: Callable[[], int] = time.time_ns,
+) -> Flask:
+    """The app on an open store and clinic, which stay the caller's to close.
+
+    secret_key: signs sessions. secure_cookies: True when browsers reach this over TLS.
+    clock_ns: UTC, nanoseconds.
+    """
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secret_key,
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        SESSION_COOKIE_NAME="__Host-trunkline" if secure_cookies else "trunkline",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=secure_cookies,
+        WTF_CSRF_TIME_LIMIT=None,
+        RATELIMIT_HEADERS_ENABLED=False,
+    )
+    app.extensions["clinic"] = clinic
+    app.extensions["readings"] = Readings(store, clinic, clock_ns)
+    app.extensions["view_log"] = ViewLog(clinic)
+    auth.login_manager.init_app(app)
+    requires(Permission.PUBLIC)(app.view_functions["static"])
+    app.before_request(check_request)
+    auth.limiter.init_app(app)
+    CSRFProtect(app)
+    headers.register(app, secure=secure_cookies)
+    errors.register(app)
+    for module in (auth, patient, clinician, api, assets):
+        app.register_blueprint(module.blueprint)
+    app.add_url_rule("/health", "health", _health)
+    app.jinja_env.globals.update(
+        words=words,
+        live=live,
+        asset_url=assets.asset_url,
+        plotly_url=assets.plotly_url,
+        plotly_map_style_id=assets.plotly_map_style_id,
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    return app
+
+
+@requires(Permission.PUBLIC)
+def _health() -> ResponseReturnValue:
+    """For supervisors: the process answers."""
+    return jsonify(ok=True)

@@ -1,0 +1,178 @@
+"""Charts as plotly.js figures (plain dicts). Missing is a gap in the chart, never a zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from analytics.dashboard import words
+from analytics.exposure.summary import DayExposure, Exposure
+from analytics.store.records import DiaryEntry
+
+Figure = dict[str, Any]
+
+_INK: Final = "#22313a"
+_GRID: Final = "#e4e2dc"
+_SYMBOLS: Final = {"pain": "circle", "numbness": "square", "paraesthesia": "diamond"}
+
+
+def _layout(height: int, y_title: str, labels: Sequence[str], **more: Any) -> Figure:
+    axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "fixedrange": True}
+    return {
+        "height": height,
+        "margin": {"l": 56, "r": 16, "t": 8, "b": 32},
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": _INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "x unified",
+        "barmode": "stack",
+        "bargap": 0.35,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "xaxis": {
+            **axis,
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": list(labels),
+            "range": [-0.5, len(labels) - 0.5],
+        },
+        "yaxis": {**axis, "title": {"text": y_title}, "rangemode": "tozero"},
+        **more,
+    }
+
+
+def _postures(labels: Sequence[str], parts: Sequence[Exposure], per_unit: float) -> list[Figure]:
+    stacks = [words.band_minutes(part) for part in parts]
+    return [
+        {
+            "type": "bar",
+            "name": words.BAND_WORDS[band],
+            "x": list(labels),
+            "y": [None if stack is None else stack[band] / per_unit for stack in stacks],
+            "marker": {"color": words.COLOURS[band]},
+            "hovertemplate": "%{y:.1f}",
+        }
+        for band in words.BANDS
+    ]
+
+
+def _slouch(labels: Sequence[str], parts: Sequence[Exposure]) -> Figure:
+    bands = [part.slouched_min for part in parts]
+    return {
+        "type": "bar",
+        "name": "Slouched",
+        "x": list(labels),
+        "y": [None if band is None else band.mid for band in bands],
+        "marker": {"color": words.COLOURS["slouched"]},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [None if band is None else band.high - band.mid for band in bands],
+            "arrayminus": [None if band is None else band.mid - band.low for band in bands],
+            "color": _INK,
+            "thickness": 1.5,
+        },
+        "hovertemplate": "%{y:.0f} min",
+    }
+
+
+def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
+    """One trace per symptom; `entries` are pairs of axis label and entry."""
+    traces = []
+    for symptom, name in words.SYMPTOMS.items():
+        found = [(label, e) for label, e in entries if e.symptom == symptom]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": [label for label, _ in found],
+                "y": [e.severity for _, e in found],
+                "text": [words.SITES.get(e.site or "", "") for _, e in found],
+                "marker": {
+                    "color": words.COLOURS[symptom],
+                    "symbol": _SYMBOLS[symptom],
+                    "size": 12,
+                    "opacity": 0.8,
+                },
+                "hovertemplate": "%{y} of 10 %{text}",
+                "showlegend": True,
+            }
+        )
+    return traces
+
+
+def _symptom_figure(labels: Sequence[str], entries: Sequence[tuple[str, DiaryEntry]]) -> Figure:
+    layout = _layout(200, "strength (0–10)", labels)
+    layout["yaxis"] |= {"range": [-0.5, 10.5], "dtick": 5}
+    return {"data": _symptoms(entries), "layout": layout}
+
+
+def week(
+    days: Sequence[DayExposure], diary: Sequence[DiaryEntry], zone: ZoneInfo
+) -> Mapping[str, Figure]:
+    """Figures of the week by the id of their element."""
+    labels = [f"{day.date:%a} {day.date.day}" for day in days]
+    parts = [day.exposure for day in days]
+    by_date = {day.date: label for day, label in zip(days, labels, strict=True)}
+    placed = [(by_date[words.local(entry.at_ns, zone).date()], entry) for entry in diary]
+    counts = [
+        {
+            "type": "bar",
+            "name": name,
+            "x": labels,
+            "y": [words.count_of(part, kinds) for part in parts],
+            "hovertemplate": "%{y}",
+        }
+        for name, kinds in words.TRIGGERS.items()
+    ]
+    return {
+        "week-postures": {
+            "data": _postures(labels, parts, 60),
+            "layout": _layout(280, "worn hours", labels),
+        },
+        "week-slouch": {
+            "data": [_slouch(labels, parts)],
+            "layout": _layout(220, "minutes", labels, showlegend=False),
+        },
+        "week-movements": {
+            "data": counts,
+            "layout": _layout(
+                300, "count", labels, barmode="group", bargap=0.2, colorway=list(_COLORWAY)
+            ),
+        },
+        "week-symptoms": _symptom_figure(labels, placed),
+    }
+
+
+_COLORWAY: Final = (
+    "#2f7f73",
+    "#8f7fb8",
+    "#5b4b8a",
+    "#d9a441",
+    "#6fa8c9",
+    "#2b6a94",
+    "#c2410c",
+)
+
+
+def day(reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo) -> Mapping[str, Figure]:
+    """Figures of a day's hours by the id of their element."""
+    labels = [hour.hour.label for hour in reading.hours]
+    parts = [hour.exposure for hour in reading.hours]
+    by_hour = {(hour.hour.hour, hour.hour.fold): hour.hour.label for hour in reading.hours}
+    placed = []
+    for entry in diary:
+        at = words.local(entry.at_ns, zone)
+        placed.append((by_hour[at.hour, at.fold], entry))
+    return {
+        "day-postures": {
+            "data": _postures(labels, parts, 1),
+            "layout": _layout(260, "worn minutes", labels),
+        },
+        "day-slouch": {
+            "data": [_slouch(labels, parts)],
+            "layout": _layout(200, "minutes", labels, showlegend=False),
+        },
+        "day-symptoms": _symptom_figure(labels, placed),
+    }

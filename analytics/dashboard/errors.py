@@ -1,0 +1,72 @@
+"""Errors as friendly pages, or as {"error": ...} under /api/."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from analytics.store.base import StoreError
+from analytics.store.records import ClinicError
+
+logger = logging.getLogger(__name__)
+
+TEXTS = {
+    400: ("That did not work", "The form was not complete. Go back and try again."),
+    403: (
+        "Not yours to see",
+        "This page belongs to somebody else, or nobody has given you access to it yet.",
+    ),
+    404: ("Not found", "There is no page at this address."),
+    405: ("Not found", "There is no page at this address."),
+    409: ("Too late", "This can no longer be changed."),
+    429: ("Too many attempts", "Wait a few minutes, then try again."),
+    500: ("Something went wrong", "The error is on record. Try again in a moment."),
+    503: ("No answer from the store", "Nothing is lost. Try again in a moment."),
+}
+
+
+def wants_json() -> bool:
+    return request.path.startswith("/api/")
+
+
+def as_json(status: int, text: str) -> tuple[Response, int]:
+    """The one shape of an error of the API."""
+    return jsonify(error=text), status
+
+
+def answer(status: int, text: str | None = None) -> ResponseReturnValue:
+    """The error as page or JSON."""
+    title, standard = TEXTS.get(status, TEXTS[500] if status >= 500 else TEXTS[400])
+    if wants_json():
+        return as_json(status, text or f"{title}. {standard}")
+    return render_template("error.html", title=title, text=text or standard), status
+
+
+def register(app: Flask) -> None:
+    """Handlers for everything a view may raise."""
+
+    @app.errorhandler(CSRFError)
+    def csrf(_: CSRFError) -> ResponseReturnValue:
+        return answer(400, "This page is out of date. Load it again and repeat what you did.")
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> ResponseReturnValue:
+        return answer(error.code or 500)
+
+    @app.errorhandler(ClinicError)
+    def clinic(error: ClinicError) -> ResponseReturnValue:
+        return answer(400, str(error))
+
+    @app.errorhandler(StoreError)
+    def store(error: StoreError) -> ResponseReturnValue:
+        logger.error("store error: %s", error)
+        return answer(503)
+
+    @app.errorhandler(Exception)
+    def unexpected(_: Exception) -> ResponseReturnValue:
+        logger.exception("unexpected error in %s", request.endpoint)
+        return answer(500)

@@ -1,0 +1,110 @@
+"""What the pages read: results of the store laid out as local days, and what is so right now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.summary import ITEM_KINDS, DayExposure, day_exposure
+from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
+from analytics.store.base import Store
+from analytics.store.clinic import Clinic
+
+LIVE_S = 10.0
+"""A second older than this is not "now" any more: batches come each second, and a worker that
+is behind by more than this has a reason that should be seen."""
+LOOK_BACK_NS = 2 * MINUTE_S * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The latest known second of a wearer; None where that is not known."""
+
+    age_s: float | None
+    """age of that second; None when nothing was recorded in the last minutes"""
+    posture: str | None
+    flexion_deg: float | None
+    slouched: bool | None
+    worn: bool | None
+    last_seen_ns: int | None
+    """latest sample or result of any sensor"""
+    battery_pct: int | None
+
+    @property
+    def live(self) -> bool:
+        return self.age_s is not None and self.age_s <= LIVE_S
+
+
+@dataclass(frozen=True, slots=True)
+class DayReading:
+    """A local day: exposure, and the timeline that it was computed from."""
+
+    day: Day
+    exposure: DayExposure
+    line: Timeline
+
+
+class Readings:
+    """Reads for the pages. Every method raises StoreError when the store cannot answer."""
+
+    def __init__(self, store: Store, clinic: Clinic, clock_ns: Callable[[], int]) -> None:
+        self._store = store
+        self._clinic = clinic
+        self.clock_ns = clock_ns
+
+    def today(self, zone: ZoneInfo) -> Day:
+        return Day.at(self.clock_ns(), zone)
+
+    def day(self, wearer: str, day: Day) -> DayReading:
+        """One local day."""
+        start_ns, end_ns = day.start_ns, day.end_ns
+        minutes = self._store.read_results(wearer, "timeline", start_ns, end_ns)
+        line = timeline(minutes, start_ns, end_ns)
+        items = [
+            item
+            for kind in ITEM_KINDS
+            for item in self._store.read_results(wearer, kind, start_ns, end_ns)
+        ]
+        return DayReading(day, day_exposure(day, line, items), line)
+
+    def now(self, wearer: str) -> Now:
+        """The last second of which anything is known, if it is recent."""
+        now_ns = self.clock_ns()
+        minutes = self._store.read_results(
+            wearer, "timeline", now_ns - LOOK_BACK_NS, now_ns + NS_PER_S
+        )
+        latest = None
+        for minute in minutes:
+            for second, worn in enumerate(minute.body["worn"]):
+                at_ns = minute.start_ns + (second + 1) * NS_PER_S
+                if worn is not None and (latest is None or at_ns > latest[0]):
+                    latest = (at_ns, minute.body, second)
+        last_seen = [span.last_ns for span in self._store.sensors(wearer)]
+        batteries = [
+            sensor.status.battery_pct
+            for sensor in self._clinic.sensors(wearer)
+            if sensor.status is not None and sensor.status.battery_pct is not None
+        ]
+        battery_pct = min(batteries, default=None)
+        if latest is None:
+            return Now(
+                age_s=None,
+                posture=None,
+                flexion_deg=None,
+                slouched=None,
+                worn=None,
+                last_seen_ns=max(last_seen, default=None),
+                battery_pct=battery_pct,
+            )
+        at_ns, body, second = latest
+        return Now(
+            age_s=max(0.0, (now_ns - at_ns) / NS_PER_S),
+            posture=body["posture"][second],
+            flexion_deg=body["trunk_flexion_deg"][second],
+            slouched=body["slouched"][second],
+            worn=body["worn"][second],
+            last_seen_ns=max([at_ns, *last_seen]),
+            battery_pct=battery_pct,
+        )

@@ -1,0 +1,81 @@
+"""A day as a ribbon: one strip of rectangles, tall for walking and low for lying.
+
+Height says the same as colour, so that the ribbon reads without colours, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.dashboard import words
+from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.timeline import MINUTE_S, NO_DATA, POSTURES, Timeline, runs
+
+HEIGHT = {"walking": 40, "standing": 30, "sitting": 20, "lying": 10, "unknown": 4, "not_worn": 2}
+BASE = 44
+"""Bottom of the posture strip; the slouch strip lies below."""
+_BAND_OF = ["lying" if word in words.LYING else word for word in POSTURES]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One rectangle; x and width in minutes from the start of the day."""
+
+    css: str
+    x: int
+    width: int
+    y: int
+    height: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ribbon:
+    """The drawing of one day, `minutes` wide (1380, 1440 or 1500)."""
+
+    minutes: int
+    bars: tuple[Bar, ...]
+    ticks: tuple[tuple[int, str], ...]
+    """(minute from the start of the day, wall-clock label)"""
+
+
+def ribbon(day: Day, line: Timeline) -> Ribbon:
+    """Draw a day: every minute shows its most frequent posture."""
+    minutes = (day.end_ns - day.start_ns) // NS_PER_S // MINUTE_S
+    posture = _majority(line.posture, minutes)
+    posture[_majority(line.worn, minutes) == 0] = POSTURES.index("not_worn")
+    bars = []
+    for first, end, code in runs(posture):
+        if code != NO_DATA:
+            band = _BAND_OF[code]
+            title = f"{words.POSTURES[POSTURES[code]]} {_span(day, first, end)}"
+            height = HEIGHT[band]
+            bars.append(Bar(band, first, end - first, BASE - height, height, title))
+    for first, end, flag in runs(_majority(line.slouched, minutes)):
+        if flag == 1:
+            title = f"Slouched {_span(day, first, end)}"
+            bars.append(Bar("slouched", first, end - first, BASE + 2, 8, title))
+    ticks = tuple(
+        ((hour.start_ns - day.start_ns) // NS_PER_S // MINUTE_S, f"{hour.hour:02d}")
+        for hour in day.hours()
+        if hour.hour % 3 == 0 and not hour.fold
+    )
+    return Ribbon(minutes, tuple(bars), ticks)
+
+
+def _majority(code: NDArray[np.int8], minutes: int) -> NDArray[np.int8]:
+    """(minutes,) the most frequent known code of each minute, -1 where none is known."""
+    rows = code[: minutes * MINUTE_S].reshape(minutes, MINUTE_S)
+    counts = np.stack([(rows == value).sum(axis=1) for value in range(len(POSTURES))], axis=1)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), NO_DATA).astype(np.int8)
+
+
+def _span(day: Day, first: int, end: int) -> str:
+    edges = (
+        words.local(day.start_ns + minute * MINUTE_S * NS_PER_S, day.zone)
+        for minute in (first, end)
+    )
+    return "–".join(f"{edge:%H:%M}" for edge in edges)

@@ -1,0 +1,134 @@
+"""How the pages say things: words, colours and figures. Missing is a word, never a zero."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from analytics.exposure.days import NS_PER_S
+from analytics.exposure.summary import Band, Exposure
+
+POSTURES: Final = {
+    "sitting": "Sitting",
+    "standing": "Standing",
+    "walking": "Walking",
+    "lying_supine": "Lying on the back",
+    "lying_prone": "Lying on the front",
+    "lying_left": "Lying on the left side",
+    "lying_right": "Lying on the right side",
+    "unknown": "Posture unknown",
+    "not_worn": "Not worn",
+}
+LYING: Final = ("lying_supine", "lying_prone", "lying_left", "lying_right")
+BANDS: Final = ("lying", "sitting", "standing", "walking", "unknown")
+"""What charts and tables tell apart: the four ways of lying count as one."""
+BAND_WORDS: Final = {
+    "lying": "Lying",
+    "sitting": "Sitting",
+    "standing": "Standing",
+    "walking": "Walking",
+    "unknown": "Unknown",
+}
+COLOURS: Final = {
+    "lying": "#8f7fb8",
+    "sitting": "#6fa8c9",
+    "standing": "#2f7f73",
+    "walking": "#d9a441",
+    "unknown": "#c3c7cb",
+    "slouched": "#c2410c",
+    "pain": "#9f1239",
+    "numbness": "#1d4ed8",
+    "paraesthesia": "#6b21a8",
+}
+"""Told apart with any common colour-vision deficiency; style.css has the same values."""
+MOVEMENTS: Final = {
+    "sit_to_stand": "Stood up",
+    "stand_to_sit": "Sat down",
+    "sit_to_lie": "Lay down from sitting",
+    "lie_to_sit": "Sat up from lying",
+    "stand_to_lie": "Lay down from standing",
+    "lie_to_stand": "Stood up from lying",
+    "bed_roll": "Rolled in bed",
+    "squat": "Squatted",
+    "forward_bend": "Bent forward",
+    "lateral_bend": "Bent sideways",
+    "trunk_rotation": "Rotated the trunk",
+}
+TRIGGERS: Final = {
+    "Stood up": ("sit_to_stand", "lie_to_stand"),
+    "Lay down": ("sit_to_lie", "stand_to_lie"),
+    "Rolled in bed": ("bed_roll",),
+    "Squatted": ("squat",),
+    "Bent forward": ("forward_bend",),
+    "Bent sideways": ("lateral_bend",),
+    "Rotated": ("trunk_rotation",),
+}
+"""What the patient page counts."""
+SYMPTOMS: Final = {"pain": "Pain", "numbness": "Numbness", "paraesthesia": "Tingling"}
+SITES: Final = {"lumbosacral": "Low back", "iliac_crest": "Hip crest", "groin": "Groin"}
+SIDES: Final = {"left": "Left", "both": "Both sides", "right": "Right"}
+
+NO_DATA: Final = "no data"
+NOT_WORN: Final = "not worn"
+NOT_OBSERVABLE: Final = "not observable"
+
+
+def minutes(value: float) -> str:
+    """ "0 min", "23 min", "1 h 05 min"."""
+    whole = round(value)
+    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60:02d} min"
+
+
+def absent(exposure: Exposure) -> str:
+    """Why a figure of this interval is None."""
+    if exposure.worn_min is None:
+        return NO_DATA
+    return NOT_OBSERVABLE if exposure.worn_min else NOT_WORN
+
+
+def minutes_or_why(value: float | None, exposure: Exposure) -> str:
+    return absent(exposure) if value is None else minutes(value)
+
+
+def count_or_why(value: float | None, exposure: Exposure) -> str:
+    return absent(exposure) if value is None else str(round(value))
+
+
+def band_or_why(band: Band | None, exposure: Exposure) -> str:
+    """ "42 min (35–51)": nominal, and with the threshold 3° higher and lower."""
+    if band is None:
+        return absent(exposure)
+    low, high = round(band.low), round(band.high)
+    return f"{minutes(band.mid)} ({low}–{high})"
+
+
+def count_of(exposure: Exposure, kinds: tuple[str, ...]) -> int | None:
+    """Movements of several kinds together; None when one of them could not be told."""
+    counts = [exposure.movements[kind] for kind in kinds]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def band_minutes(exposure: Exposure) -> dict[str, float] | None:
+    """Minutes of each of BANDS, None when not worn."""
+    if exposure.posture_min is None:
+        return None
+    found = {band: exposure.posture_min.get(band, 0.0) for band in BANDS}
+    found["lying"] = sum(exposure.posture_min[word] for word in LYING)
+    return found
+
+
+def ago(seconds: float) -> str:
+    """ "20 s ago", "5 min ago", "3 h ago", "2 days ago"."""
+    if seconds < 60:
+        return f"{max(0, int(seconds))} s ago"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago"
+    if seconds < 2 * 86400:
+        return f"{int(seconds // 3600)} h ago"
+    return f"{int(seconds // 86400)} days ago"
+
+
+def local(t_ns: int, zone: ZoneInfo) -> datetime:
+    """A UTC instant as local wall time."""
+    return datetime.fromtimestamp(t_ns // NS_PER_S, zone)

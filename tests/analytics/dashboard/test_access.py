@@ -1,0 +1,119 @@
+"""Deny by default: every route of the URL map, asked by those who must not have it."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from analytics.dashboard.access import Permission, permission_of
+
+VALUES = {"entry_id": 1, "on": "2026-06-10", "filename": "style.css"}
+
+
+def rules(app: Flask) -> list[tuple[Rule, str]]:
+    return [
+        (rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+def address(app: Flask, rule: Rule, wearer: str) -> str:
+    values = {name: VALUES.get(name, wearer) for name in rule.arguments}
+    with app.test_request_context():
+        return str(app.url_for(rule.endpoint, **values))
+
+
+def test_every_endpoint_says_what_it_requires(site) -> None:
+    marks = {r.endpoint: permission_of(site.app, r.endpoint) for r, _ in rules(site.app)}
+    assert None not in marks.values()
+    public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
+    assert public == {"static", "auth.login", "assets.plotly", "health"}
+
+
+def test_every_route_about_a_wearer_checks_the_wearer(site) -> None:
+    for rule, _ in rules(site.app):
+        mark = permission_of(site.app, rule.endpoint)
+        assert ("wearer" in rule.arguments) == (mark is Permission.WEARER), rule
+
+
+def test_anonymous_is_refused_everywhere(site) -> None:
+    client = site.client()
+    for rule, method in rules(site.app):
+        if permission_of(site.app, rule.endpoint) is Permission.PUBLIC:
+            continue
+        answer = client.open(address(site.app, rule, "anna"), method=method)
+        if rule.rule.startswith("/api/"):
+            assert answer.status_code == 401, rule
+            assert answer.json == {"error": "log in first"}
+        else:
+            assert answer.status_code == 302, rule
+            assert answer.location.startswith("/login")
+
+
+@pytest.mark.parametrize(
+    ("user", "wearer"),
+    [("ben-login", "anna"), ("dr-kim", "anna"), ("dr-lee", "ben"), ("dr-lee", "nobody")],
+)
+def test_the_wrong_person_is_refused_for_every_wearer_route(site, user, wearer) -> None:
+    client = site.client(user)
+    asked = 0
+    for rule, method in rules(site.app):
+        if permission_of(site.app, rule.endpoint) is Permission.WEARER:
+            answer = client.open(address(site.app, rule, wearer), method=method)
+            assert answer.status_code == 403, rule
+            asked += 1
+    assert asked >= 4
+
+
+def test_roles_are_kept_apart(site) -> None:
+    patient, staff = site.client("anna-login"), site.client("dr-lee")
+    for rule, method in rules(site.app):
+        mark = permission_of(site.app, rule.endpoint)
+        path = address(site.app, rule, "anna")
+        if mark is Permission.STAFF:
+            assert patient.open(path, method=method).status_code == 403, rule
+        if mark is Permission.PATIENT:
+            assert staff.open(path, method=method).status_code == 403, rule
+
+
+def test_an_endpoint_without_a_mark_is_refused(site) -> None:
+    site.app.add_url_rule("/forgotten", view_func=lambda: "secret", endpoint="forgotten")
+    assert site.client("dr-lee").get("/forgotten").status_code == 403
+    assert site.client().get("/forgotten").status_code == 403
+
+
+def test_those_who_may_do(site) -> None:
+    assert site.client("anna-login").get("/wearers/anna").status_code == 200
+    assert site.client("dr-lee").get("/wearers/anna").status_code == 200
+    page = site.client("dr-kim").get("/wearers")
+    assert page.status_code == 200
+    assert "anna" not in page.text
+
+
+def test_a_grant_taken_back_counts_at_once(site) -> None:
+    client = site.client("dr-lee")
+    assert client.get("/wearers/anna").status_code == 200
+    site.clinic.revoke("dr-lee", "anna")
+    assert client.get("/wearers/anna").status_code == 403
+
+
+def test_who_saw_whom_is_on_record(site) -> None:
+    client = site.client("dr-lee")
+    client.get("/wearers")
+    client.get("/wearers/anna/2026-06-09")
+    for _ in range(3):
+        client.get("/api/wearers/anna/now")
+    client.get("/wearers/ben")
+    seen = [
+        (e.user, e.action, e.detail)
+        for e in site.clinic.audit_entries("anna")
+        if e.user == "dr-lee"
+    ]
+    assert seen == [
+        ("dr-lee", "view", "now"),
+        ("dr-lee", "view", "week 2026-06-09"),
+        ("dr-lee", "view", "list"),
+    ]
+    assert [e.user for e in site.clinic.audit_entries("ben")] == []
