@@ -63,6 +63,22 @@ class SensorSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """How a batch came: what a search for losses and doubts about the clock needs."""
+
+    t0_ns: int
+    dt_ns: int
+    n: int
+    session: str
+    seq: int
+    lost: int
+    flags: int
+    """The bits of wire.batch.Flag."""
+    rx_ns: int
+    clock_err_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One derived item: a second of the timeline is part of a `timeline` result of a minute,
     a movement or an episode is one result each."""
@@ -112,6 +128,11 @@ class Store(Protocol):
 
     def sensors(self, wearer: str) -> list[SensorSpan]:
         """Sensors of a wearer that have samples, sorted by id."""
+
+    def read_batches(
+        self, wearer: str, sensor: str, start_ns: int, end_ns: int
+    ) -> list[BatchRecord]:
+        """How the batches with start_ns <= t0 < end_ns came, sorted by t0."""
 
     def write_results(
         self,

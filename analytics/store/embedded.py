@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from analytics.store.assemble import chunk_bounds, clip, join
 from analytics.store.base import (
     MAX_RESULT_NS,
+    BatchRecord,
     Provenance,
     Result,
     Samples,
@@ -32,7 +33,7 @@ from analytics.store.base import (
 )
 from analytics.store.database import Database
 from wire.batch import UNITS, Batch
-from wire.ids import session_bytes
+from wire.ids import session_bytes, session_text
 
 FILE_NAME = "samples.db"
 """Name of the embedded store inside a data directory."""
@@ -175,6 +176,22 @@ class EmbeddedStore:
                 (wearer,),
             ).fetchall()
         return [SensorSpan(*row) for row in rows]
+
+    def read_batches(
+        self, wearer: str, sensor: str, start_ns: int, end_ns: int
+    ) -> list[BatchRecord]:
+        """See `Store.read_batches`."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT t0_ns, dt_ns, n, session, seq, lost, flags, rx_ns, clock_err_ns"
+                " FROM sensor CROSS JOIN batch ON sensor_id = id"
+                " WHERE wearer = ? AND sensor = ? AND t0_ns >= ? AND t0_ns < ? ORDER BY t0_ns",
+                (wearer, sensor, start_ns, end_ns),
+            ).fetchall()
+        return [
+            BatchRecord(t0_ns, dt_ns, n, session_text(session), *how)
+            for t0_ns, dt_ns, n, session, *how in rows
+        ]
 
     # --- results ---------------------------------------------------------------------------
 

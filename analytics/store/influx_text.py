@@ -1,0 +1,137 @@
+"""InfluxDB's texts: line protocol out, InfluxQL literals, CSV answers in. Pure.
+
+Whole columns at a time with Arrow: a second of a 50 Hz sensor is 300 numbers to print, and a day
+26 million to parse. float32 survives exactly: Arrow prints the shortest text that gives the same
+float32 again, InfluxDB keeps the float64 nearest to that text and prints the text again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
+
+from analytics.store.base import Samples, StoredBatch
+from wire.batch import UNITS
+
+AXES = ("x", "y", "z")
+BLOCK_BYTES = 8 << 20
+"""CSV is parsed in blocks of this size: the memory for a day's answer is that of its arrays."""
+
+
+class Readable(Protocol):
+    """The body of an answer, as it arrives."""
+
+    def read(self, amount: int) -> bytes:
+        """Up to `amount` bytes; none at the end."""
+
+
+def quote(text: str) -> str:
+    """A string literal of InfluxQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def tag(text: str) -> str:
+    """A tag value of the line protocol."""
+    for special in ("\\", ",", "=", " "):
+        text = text.replace(special, "\\" + special)
+    return text
+
+
+def field(text: str) -> str:
+    """A string field of the line protocol."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def sample_lines(items: Sequence[StoredBatch]) -> bytes:
+    """One line per sample with a field per axis; a value that is not finite has no field, a
+    sample without any field no line."""
+    by_layout: dict[frozenset[str], list[StoredBatch]] = {}
+    for item in items:
+        by_layout.setdefault(frozenset(item.batch.channels), []).append(item)
+    return b"\n".join(_lines(sorted(names), group) for names, group in by_layout.items())
+
+
+def _lines(quantities: list[str], items: Sequence[StoredBatch]) -> bytes:
+    names = [f"{name}_{axis}" for name in quantities for axis in AXES]
+    values = np.concatenate(
+        [np.hstack([x.batch.channels[name].si() for name in quantities]) for x in items]
+    )
+    t_ns = np.concatenate([item.batch.t_ns for item in items])
+    series = pa.array([f"imu,sensor={tag(x.sensor)},wearer={tag(x.wearer)}" for x in items])
+    which = np.repeat(np.arange(len(items)), [item.batch.n for item in items])
+    bad = ~np.isfinite(values)
+    if bad.any():
+        some = ~bad.all(axis=1)
+        values, bad, t_ns, which = values[some], bad[some], t_ns[some], which[some]
+    fields = [
+        pc.binary_join_element_wise(f"{name}=", _text(values[:, k], bad[:, k]), "")
+        for k, name in enumerate(names)
+    ]
+    lines = pc.binary_join_element_wise(
+        series.take(pa.array(which)),
+        # "skip" leaves a null field out; it would also leave out a whole line of nulls.
+        pc.binary_join_element_wise(*fields, ",", null_handling="skip"),
+        pc.cast(pa.array(t_ns), pa.string()),
+        " ",
+    )
+    one = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
+    joined: bytes = pc.binary_join(one, "\n")[0].as_py().encode()
+    return joined
+
+
+def _text(column: NDArray[np.float32], is_null: NDArray[np.bool_]) -> pa.Array:
+    return pc.cast(pa.array(np.ascontiguousarray(column), mask=is_null), pa.string())
+
+
+def csv_blocks(body: Readable) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """(column names, whole rows) of an InfluxQL CSV answer, block by block.
+
+    An answer has sections divided by an empty line, each with its own line of column names.
+    """
+    rest = b""
+    columns: tuple[str, ...] | None = None
+    more = True
+    while more:
+        block = body.read(BLOCK_BYTES)
+        more = bool(block)
+        text = rest + block
+        # The last line may be cut, and an empty line may lie on the edge of two blocks: what
+        # follows the last line break, and that break itself, wait for the next block.
+        end = len(text[: text.rfind(b"\n") + 1].rstrip(b"\n")) if more else len(text)
+        sections, rest = text[:end].split(b"\n\n"), text[end:]
+        for number, section in enumerate(sections):
+            rows = section
+            if number:
+                columns = None
+            if columns is None and section:
+                header, _, rows = section.partition(b"\n")
+                columns = tuple(header.decode().split(","))
+            if columns is not None and rows.strip():
+                yield columns, rows
+
+
+def parse_samples(columns: tuple[str, ...], rows: bytes) -> Samples:
+    """Samples out of rows with a `time` column in ns and columns accel_x, accel_y ..."""
+    wanted = [name for name in columns if name.rpartition("_")[0] in UNITS]
+    table = pacsv.read_csv(
+        pa.py_buffer(rows),
+        read_options=pacsv.ReadOptions(column_names=list(columns)),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=["time", *wanted],
+            column_types={"time": pa.int64(), **dict.fromkeys(wanted, pa.float32())},
+        ),
+    )
+    values = {}
+    for quantity in sorted({name.rpartition("_")[0] for name in wanted}):
+        out = np.full((table.num_rows, 3), np.nan, np.float32)
+        for axis, letter in enumerate(AXES):
+            if f"{quantity}_{letter}" in wanted:
+                out[:, axis] = table[f"{quantity}_{letter}"].to_numpy()
+        values[quantity] = out
+    return Samples(table["time"].to_numpy(), values)
