@@ -73,6 +73,10 @@ class GspDecoder:
     discard_first: bool = False
     firmware: str | None = None
     settings: StreamSettings = field(init=False)
+    _samples: int = field(init=False)
+    """Samples in a packet: the firmware sends rate / 13 at a time. There is no count in it, so a
+    packet of another length is not guessed at: its arrays would be taken for each other."""
+    _expected_bytes: int = field(init=False)
     _body: bytearray = field(default_factory=bytearray)
     _stamp_ms: int | None = None
     _time_ns: int | None = None
@@ -83,16 +87,12 @@ class GspDecoder:
         match = _PATH.fullmatch(self.path)
         if match is None or float(match[2]) not in RATES_HZ:
             raise PathError(f"{self.path[:40]!r} is not /Meas/{{{'|'.join(_ARRAYS)}}}/{{rate}}")
+        self._samples = round(float(match[2]) / 13)
+        self._expected_bytes = 4 + 12 * self._samples * len(_ARRAYS[match[1]])
         # the range is the firmware's choice and not told by this protocol
         self.settings = StreamSettings(
             float(match[2]), _ARRAYS[match[1]], None, None, self.firmware
         )
-
-    @property
-    def _expected_bytes(self) -> int:
-        """Body of one packet: the firmware sends rate / 13 samples at a time."""
-        samples = round(self.settings.rate_hz / 13)
-        return 4 + 12 * samples * len(self.settings.quantities)
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
         if characteristic == BATTERY_LEVEL_UUID:
@@ -116,24 +116,21 @@ class GspDecoder:
         when the next one begins; the stamps then show what is missing."""
         if kind == _FIRST_PART:
             self._body.clear()
-            if self._expected_bytes <= _PART_BYTES:
-                return bytes(part)
         elif not self._body:
             raise DecodeError("a continuation came without its first part")
         self._body += part
-        if len(self._body) < self._expected_bytes:
+        missing = self._expected_bytes - len(self._body)
+        if missing > 0 and self._expected_bytes > _PART_BYTES:
             return None
         body = bytes(self._body)
         self._body.clear()
-        if len(body) > self._expected_bytes:
-            raise DecodeError(f"parts add up to {len(body)} bytes, not {self._expected_bytes}")
+        if missing:
+            raise DecodeError(f"body has {len(body)} bytes, {self._expected_bytes} were expected")
         return body
 
     def _block(self, body: bytes) -> list[Event]:
         quantities = self.settings.quantities
-        n, rest = divmod(len(body) - 4, 12 * len(quantities))
-        if n < 1 or rest:
-            raise DecodeError(f"body of {len(body)} bytes does not hold whole samples")
+        n = self._samples
         floats = np.frombuffer(body, dtype="<f4", offset=4).reshape(len(quantities), n, 3)
         if not np.isfinite(floats).all():
             raise DecodeError("a value is not a finite number")

@@ -74,9 +74,17 @@ def test_lost_first_part_is_an_error_and_the_next_packet_is_good() -> None:
 def test_parts_of_two_packets_are_not_mixed() -> None:
     decoder = decoder_at(208)  # 388 bytes: 150 + 150 + 88
     one, other = packets(0, 208), packets(77, 208)
-    with pytest.raises(DecodeError, match="parts add up"):
+    with pytest.raises(DecodeError, match="body has"):
         feed(decoder, [one[0], one[1], other[1]])
     assert len(feed(decoder, packets(154, 208))) == 1
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 5])
+def test_another_number_of_samples_is_refused_not_guessed(samples: int) -> None:
+    (full,) = packets(0, 52)
+    data = full[:6] + bytes(24 * samples)
+    with pytest.raises(DecodeError, match="100 were expected"):
+        decoder_at(52).decode(DATA_UUID, data)
 
 
 def test_kind_4_continues_as_kind_3_does() -> None:
