@@ -44,7 +44,7 @@ def timeline_table(minutes: Sequence[Result], start_ns: int, end_ns: int) -> pa.
     table = dictionary.TIMELINE
     t_ns = _seconds(minutes)
     columns = [t_ns] + [
-        list(chain.from_iterable(minute.body[name] for minute in minutes))
+        list(chain.from_iterable(_entries(minute, name) for minute in minutes))
         for name in table.schema().names[1:]
     ]
     whole = pa.table(_as_arrays(columns, table), schema=table.schema())
@@ -119,6 +119,12 @@ def _day_row(day: Day, summary: DayExposure) -> dict[str, Any]:
         "prolonged_bouts": exposure.prolonged_bouts,
         **{f"{kind}_count": count for kind, count in exposure.movements.items()},
     }
+
+
+def _entries(minute: Result, name: str) -> Sequence[Any]:
+    """Values of one column; none at all where the computation did not make that column."""
+    entries: Sequence[Any] = minute.body.get(name, [None] * len(minute.body["posture"]))
+    return entries
 
 
 def _seconds(minutes: Sequence[Result]) -> NDArray[np.int64]:
