@@ -25,9 +25,11 @@ PROFILE = "movesense"
 PLACEMENT = "T12"
 RATE_HZ = 50.0
 PAST_DAYS = 6
-DAY_HOURS = (8.0, 20.0)
+DAY_HOURS = (9.0, 17.0)
 LIVE_MINUTES = 20
 LIVE_SEED = 11
+ACCEL_STEP_MPS2 = 8 * 9.80665 / 32768
+GYRO_STEP_RADPS = np.deg2rad(2000) / 32768
 
 logger = logging.getLogger(__name__)
 
@@ -80,21 +82,25 @@ def _batches(day: SyntheticDay, start_ns: int) -> list[StoredBatch]:
     session, dt_ns = new_session(), round(1e9 / RATE_HZ)
     found = []
     for seq, at in enumerate(range(0, len(day.t_s), MAX_SAMPLES)):
-        accel: NDArray[np.float32] = day.accel[at : at + MAX_SAMPLES]
-        gyro: NDArray[np.float32] = day.gyro[at : at + MAX_SAMPLES]
+        accel = _counts(day.accel[at : at + MAX_SAMPLES], ACCEL_STEP_MPS2)
+        gyro = _counts(day.gyro[at : at + MAX_SAMPLES], GYRO_STEP_RADPS)
         batch = Batch(
             session=session,
             seq=seq,
             floor_seq=0,
             t0_ns=start_ns + at * dt_ns,
             dt_ns=dt_ns,
-            n=len(accel),
-            channels={"accel": Channel(accel), "gyro": Channel(gyro)},
-            rx_ns=start_ns + (at + len(accel)) * dt_ns,
+            n=len(accel.raw),
+            channels={"accel": accel, "gyro": gyro},
+            rx_ns=start_ns + (at + len(accel.raw)) * dt_ns,
             clock_err_ns=0,
         )
         found.append(StoredBatch(WEARER, SENSOR, batch))
     return found
+
+
+def _counts(values: NDArray[np.float32], step: float) -> Channel:
+    return Channel(np.round(values / step).clip(-32768, 32767).astype(np.int16), step)
 
 
 def _symptoms(clinic: Clinic, rng: np.random.Generator, start_ns: int) -> None:
