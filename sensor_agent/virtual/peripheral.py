@@ -57,6 +57,7 @@ class VirtualSensor:
         self._player: asyncio.Task[None] | None = None
         self._playing: Stream | None = None
         self._held: list[Frame] | None = None
+        self._is_off = False
         start_ns = conditions.clock_start_ns
         playback.restart_clock(encoder.clock_start_ns if start_ns is None else start_ns)
 
@@ -81,6 +82,7 @@ class VirtualSensor:
 
     async def close(self) -> None:
         """Leave the air."""
+        self._is_off = True
         self._radio.drop_links()
         tasks = [*self._tasks, *([self._player] if self._player else [])]
         for task in tasks:
@@ -110,9 +112,11 @@ class VirtualSensor:
 
     async def resume(self, burst: bool = True) -> None:
         """End a stall; what was held back is sent in one burst, or is lost."""
-        held, self._held = self._held or [], None
-        for frame in held if burst else []:
-            await self._send(frame)
+        if self._held and not burst:
+            self._held.clear()
+        while self._held:  # frames that become due meanwhile queue up behind
+            await self._send(self._held.pop(0))
+        self._held = None
 
     async def end_stream(self) -> None:
         """The sensor ends the stream by itself, as when a strap is taken off."""
@@ -179,7 +183,8 @@ class VirtualSensor:
         self._follow_stream()
         for task in self._tasks:  # an indication would wait half a minute for its confirmation
             task.cancel()
-        self._spawn(self._advertise())
+        if not self._is_off:
+            self._spawn(self._advertise())
 
     async def _advertise(self) -> None:
         data = _advertising_data(self.encoder.name, self.encoder.advertised_uuids)
