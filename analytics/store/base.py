@@ -84,7 +84,9 @@ class Result:
     a movement or an episode is one result each."""
 
     kind: str
-    """timeline, movement, slouch_episode, walking_bout, gait_sign, respiration, sway, quality"""
+    """timeline, timeline_runs, movement, slouch_episode, walking_bout, gait_sign, respiration,
+    sway, quality. A timeline_runs is the short form of the timeline of the same minute: posture,
+    slouched and worn as runs, so that days and weeks are read quickly."""
     start_ns: int
     end_ns: int
     body: Mapping[str, Any]

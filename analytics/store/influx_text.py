@@ -8,6 +8,7 @@ float32 again, InfluxDB keeps the float64 nearest to that text and prints the te
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -96,24 +97,39 @@ def csv_blocks(body: Readable) -> Iterator[tuple[tuple[str, ...], bytes]]:
     """
     rest = b""
     columns: tuple[str, ...] | None = None
-    more = True
-    while more:
-        block = body.read(BLOCK_BYTES)
-        more = bool(block)
+    for block in _read_ahead(body):
         text = rest + block
         # The last line may be cut, and an empty line may lie on the edge of two blocks: what
         # follows the last line break, and that break itself, wait for the next block.
-        end = len(text[: text.rfind(b"\n") + 1].rstrip(b"\n")) if more else len(text)
-        sections, rest = text[:end].split(b"\n\n"), text[end:]
-        for number, section in enumerate(sections):
-            rows = section
-            if number:
-                columns = None
-            if columns is None and section:
-                header, _, rows = section.partition(b"\n")
+        end = max(text.rfind(b"\n"), 0) if block else len(text)
+        while end and text[end - 1 : end] == b"\n":
+            end -= 1
+        rest = text[end:]
+        start = 0
+        while start < end:
+            stop = text.find(b"\n\n", start, end)
+            section = text[start : end if stop < 0 else stop]
+            if columns is None:
+                header, _, section = section.partition(b"\n")
                 columns = tuple(header.decode().split(","))
-            if columns is not None and rows.strip():
-                yield columns, rows
+            if section:
+                yield columns, section
+            if stop < 0:
+                break
+            columns, start = None, stop + 2
+
+
+def _read_ahead(body: Readable) -> Iterator[bytes]:
+    """The blocks of a body, the last one empty. The next is read while one is worked on, so that
+    the server need not wait for us."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(body.read, BLOCK_BYTES)
+        block = b"."
+        while block:
+            block = coming.result()
+            if block:
+                coming = reader.submit(body.read, BLOCK_BYTES)
+            yield block
 
 
 def parse_samples(columns: tuple[str, ...], rows: bytes) -> Samples:
