@@ -150,7 +150,8 @@ class Uplink:
                     self._complain(str(error))
                     busy = False
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 0 if busy else _TICK_S)
+                    async with asyncio.timeout(0 if busy else _TICK_S):
+                        await self._wake.wait()
                 self._wake.clear()
         finally:
             await self._disconnect()

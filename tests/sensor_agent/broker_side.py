@@ -46,7 +46,7 @@ class Ingest:
         self._client.username_pw_set(
             "server", self.broker.password_file("server").read_text().strip()
         )
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(0.2, 0.2)
         self._client.on_connect = lambda *_args: self._client.subscribe("trunkline/v1/#", 1)
         self._subscribed = threading.Event()
         self._client.on_subscribe = lambda *_args: self._subscribed.set()

@@ -48,7 +48,7 @@ def outbox(tmp_path: Path):
 @asynccontextmanager
 async def running(config: BrokerConfig, outbox: Outbox) -> AsyncIterator[Uplink]:
     uplink = Uplink(config, outbox, new_session(), time.time_ns)
-    uplink._client.reconnect_delay_set(1, 1)
+    uplink._client.reconnect_delay_set(0.2, 0.2)
     task = asyncio.create_task(uplink.run())
     try:
         yield uplink
@@ -228,7 +228,7 @@ async def test_a_wrong_password_is_said_once_and_nothing_is_lost(
     wrong = dataclasses.replace(login(broker), password="wrong")
     async with running(wrong, outbox) as uplink:
         await until(lambda: uplink.state is UplinkState.REFUSED)
-        await asyncio.sleep(2.5)  # two more attempts
+        await asyncio.sleep(1.0)  # several more attempts
         assert uplink.problem is not None
         assert "password" in uplink.problem
     assert outbox.batch_count() == 3
@@ -241,7 +241,7 @@ async def test_an_unreachable_broker_is_said_once(
 ) -> None:
     async with running(BrokerConfig(port=free_port()), outbox) as uplink:
         await until(lambda: uplink.problem is not None)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.0)
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
     assert "nothing listens there" in caplog.text
 

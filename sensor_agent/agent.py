@@ -1,0 +1,262 @@
+"""One wearer's agent: sensors, outbox and uplink put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sensor_agent.ble import Radio
+from sensor_agent.clock import HostClock
+from sensor_agent.device_clock import HostUtc
+from sensor_agent.outbox import MAX_BYTES, Dropped, Outbox, OutboxError
+from sensor_agent.session import SILENCE_S, SensorConfig, SensorSession
+from sensor_agent.state import State
+from sensor_agent.uplink import BrokerConfig, Uplink
+from wire.batch import Batch
+from wire.ids import check_wearer, new_session
+from wire.messages import AgentState, Birth, Mark
+from wire.topics import Kind, sensor_topic, wearer_topic
+
+log = logging.getLogger(__name__)
+
+STATUS_S = 5.0
+SENSORS_STOP_S = 3.0
+"""For stop commands and disconnects, which take two seconds on BlueZ."""
+MAX_PENDING = 1200
+"""Batches in memory while the disk takes nothing: 10 minutes of two sensors, below 1 MB."""
+DISK_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """What one agent does; raises IdError."""
+
+    wearer: str
+    broker: BrokerConfig
+    outbox_path: Path
+    sensors: tuple[SensorConfig, ...]
+    outbox_max_bytes: int = MAX_BYTES
+    silence_s: float = SILENCE_S
+    """Seconds of the host clock without a sample after which a sensor is connected anew."""
+
+    def __post_init__(self) -> None:
+        check_wearer(self.wearer)
+        names = [config.sensor for config in self.sensors]
+        if len(set(names)) != len(names):
+            raise ValueError("two sensors have the same id; give each its own")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """What a run did."""
+
+    samples: int
+    """Samples handed to the outbox or dropped on record."""
+    lost_samples: int
+    committed_batches: int
+    waiting_batches: int
+    """Batches still in the outbox; they are sent at the next start."""
+
+
+class Agent:
+    """Runs once. `run` does everything; the rest may be called while it runs."""
+
+    def __init__(self, config: AgentConfig, clock: HostClock, radio: Radio) -> None:
+        """Raises OutboxError, BrokerConfigError."""
+        self.config, self._clock = config, clock
+        self._run = new_session()
+        self.outbox = Outbox(config.outbox_path, config.wearer, config.outbox_max_bytes)
+        try:
+            self.uplink = Uplink(config.broker, self.outbox, self._run, clock.utc_ns)
+        except BaseException:
+            self.outbox.close()
+            raise
+        utc, claimed = HostUtc(clock), set[str]()
+        self.sessions = {
+            sensor.sensor: SensorSession(
+                sensor,
+                radio,
+                clock,
+                utc,
+                claimed=claimed,
+                silence_s=config.silence_s,
+                emit=self._on_batches,
+                announce=self._on_birth,
+                changed=self._on_changed,
+            )
+            for sensor in config.sensors
+        }
+        self._pending: deque[tuple[str, Batch]] = deque()
+        self._small: deque[tuple[Kind, str, bytes]] = deque()
+        self._to_write = asyncio.Event()
+        self._to_report = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._disk_problem: str | None = None
+        self._was_ready = False
+
+    def mark(self, mark: Mark) -> None:
+        """Put something of the wearer's side on record; it is sent as reliably as samples."""
+        self._small.append((Kind.MARK, wearer_topic(self.config.wearer, Kind.MARK), mark.dump()))
+        self._to_write.set()
+
+    async def run(self, stop: asyncio.Event, drain_s: float = 0.0) -> AgentReport:
+        """Stream until `stop` is set; then wait up to `drain_s` until the store has everything."""
+        self.uplink.set_agent_state(AgentState.INIT)
+        uplink = asyncio.create_task(self.uplink.run())
+        services = [uplink, *_tasks(self._write_forever(), self._report_forever())]
+        sensors = _tasks(*(session.run() for session in self.sessions.values()))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([stopped, *services], return_when=asyncio.FIRST_COMPLETED)
+            await _cancel(sensors, SENSORS_STOP_S)
+            await self._write()
+            await self._drain(drain_s)
+            await self._report()
+            self.uplink.close()
+            await asyncio.wait([uplink], timeout=5.0)
+            for task in done - {stopped}:
+                task.result()  # a service never ends by itself: this raises what ended it
+            return await self._final()
+        finally:
+            await _cancel([stopped, *services, *sensors], 1.0)
+            self.outbox.close()
+
+    async def _drain(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while await asyncio.to_thread(self.outbox.batch_count):
+                    await asyncio.sleep(0.05)
+
+    async def _final(self) -> AgentReport:
+        counters = [session.batcher.counters for session in self.sessions.values()]
+        given_up = sum(session.given_up_samples for session in self.sessions.values())
+        return AgentReport(
+            samples=sum(c.samples for c in counters),
+            lost_samples=sum(c.lost_samples for c in counters) + given_up,
+            committed_batches=self.uplink.committed,
+            waiting_batches=await asyncio.to_thread(self.outbox.batch_count),
+        )
+
+    # --- to the outbox --------------------------------------------------------------------------
+
+    def _on_batches(self, sensor: str, batches: list[Batch]) -> None:
+        self._pending.extend((sensor, batch) for batch in batches)
+        while len(self._pending) > MAX_PENDING:
+            oldest, batch = self._pending.popleft()
+            self.sessions[oldest].given_up_samples += batch.n
+        self._to_write.set()
+
+    def _on_birth(self, sensor: str, birth: Birth) -> None:
+        topic = sensor_topic(self.config.wearer, sensor, Kind.BIRTH)
+        self._small.append((Kind.BIRTH, topic, birth.dump()))
+        self.uplink.set_retained(topic, birth.dump())
+        self._to_write.set()
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._to_write.wait()
+            self._to_write.clear()
+            if not await self._write():
+                await asyncio.sleep(DISK_RETRY_S)
+                self._to_write.set()
+
+    async def _write(self) -> bool:
+        """Everything due, births first, in as few transactions as possible; False when the disk
+        takes nothing, and then it is kept."""
+        try:
+            async with self._writing:
+                await self._write_pending()
+        except OutboxError as error:
+            if self._disk_problem is None:
+                log.error("%s; samples are kept in memory for some minutes", error)
+            self._disk_problem = str(error)
+            return False
+        self._disk_problem = None
+        self.uplink.appended()
+        return True
+
+    async def _write_pending(self) -> None:
+        while self._small:
+            await asyncio.to_thread(self.outbox.append_small, *self._small[0])
+            self._small.popleft()
+        if batches := list(self._pending):
+            now_ns = self._clock.utc_ns()
+            dropped = await asyncio.to_thread(self.outbox.append, batches, now_ns)
+            self._forget(batches)
+            self._note(dropped)
+
+    def _forget(self, written: list[tuple[str, Batch]]) -> None:
+        done = {(batch.session, batch.seq) for _, batch in written}
+        while self._pending and _key(self._pending[0]) in done:
+            self._pending.popleft()
+
+    def _note(self, dropped: list[Dropped]) -> None:
+        for gone in dropped:
+            log.warning(
+                "the outbox is full: batches %d-%d of sensor %s were dropped and are on record; "
+                "check the connection to the broker and that ingest runs",
+                gone.first_seq,
+                gone.last_seq,
+                gone.sensor,
+            )
+            if gone.sensor in self.sessions:
+                self.sessions[gone.sensor].given_up_samples += gone.samples
+
+    # --- status ---------------------------------------------------------------------------------
+
+    def _on_changed(self) -> None:
+        self._to_report.set()
+
+    async def _report_forever(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STATUS_S):
+                    await self._to_report.wait()
+            self._to_report.clear()
+            await self._report()
+
+    async def _report(self) -> None:
+        states = {session.state for session in self.sessions.values()}
+        if State.STREAMING in states and not self._was_ready:
+            self._was_ready = True
+            self.uplink.set_agent_state(AgentState.READY)
+        with suppress(OutboxError):
+            waiting = await asyncio.to_thread(self.outbox.batch_count)
+            for sensor, session in self.sessions.items():
+                topic = sensor_topic(self.config.wearer, sensor, Kind.STATUS)
+                self.uplink.set_retained(topic, session.status(waiting, _open_fds()).dump())
+
+
+async def run_agent(
+    config: AgentConfig, clock: HostClock, radio: Radio, stop: asyncio.Event
+) -> AgentReport:
+    """Run one wearer's agent until `stop` is set. Raises OutboxError, BrokerConfigError."""
+    return await Agent(config, clock, radio).run(stop)
+
+
+def _key(item: tuple[str, Batch]) -> tuple[str, int]:
+    return item[1].session, item[1].seq
+
+
+def _tasks(*work: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(one) for one in work]
+
+
+async def _cancel(tasks: list[Any], seconds: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
+
+
+def _open_fds() -> int | None:
+    try:
+        return len(list(Path("/dev/fd").iterdir()))
+    except OSError:  # Windows has none
+        return None

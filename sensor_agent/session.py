@@ -1,0 +1,330 @@
+"""One sensor from scan to samples, again and again until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from firmware_profiles.base import (
+    BatteryLevel,
+    DecodeError,
+    Decoder,
+    Profile,
+    ProfileError,
+    SampleBlock,
+    StreamEnded,
+    StreamRequest,
+)
+from firmware_profiles.registry import match, profile
+from sensor_agent.batcher import Batcher
+from sensor_agent.ble import Link, Packet, Radio, RadioError, Sighting
+from sensor_agent.clock import HostClock
+from sensor_agent.device_clock import SECOND_NS, DeviceClock, HostUtc
+from sensor_agent.state import Backoff, Event, State, next_state
+from wire.batch import Batch
+from wire.ids import check_sensor, new_session
+from wire.messages import Birth, Placement, Status
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+SILENCE_S = 5.0
+"""No sample for so long: stalled. Sensors send several packets a second, and a link that works
+never holds them back longer than its supervision timeout (2 s as a rule)."""
+SCAN_S = 5.0
+"""Long enough to see every sensor around: they advertise at least once in 1.3 s."""
+STEADY_S = 10.0
+"""A stream of this length counts as a connection that worked."""
+BATTERY_S = 300.0
+STOP_STEPS_S = 1.5
+COALESCE_S = 0.05
+"""Packets are taken this often: at 20 sensors that halves the work, and nobody sees 50 ms."""
+_TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class SensorConfig:
+    """One sensor of a wearer; raises IdError."""
+
+    sensor: str
+    placement: Placement
+    profile: str = AUTO
+    """Profile id, or "auto": the only sensor in range that any profile knows."""
+    device: str | None = None
+    """Advertised name, its last word (serial number), or address; None: the only one that fits."""
+    axes: Mapping[str, str] | None = None
+    """How it lies when worn, see wire.messages.Birth."""
+    request: StreamRequest = field(default_factory=StreamRequest)
+
+    def __post_init__(self) -> None:
+        check_sensor(self.sensor)
+        if self.profile != AUTO:
+            profile(self.profile)
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """What happened on the radio so far."""
+
+    dropped_packets: int = 0
+    undecodable_packets: int = 0
+    streams: int = 0
+
+
+class StreamEndedError(RadioError):
+    """The sensor stopped streaming and said so."""
+
+
+class SensorSession:
+    """Connects, configures, streams, watches, reconnects. `run` ends when it is cancelled."""
+
+    def __init__(
+        self,
+        config: SensorConfig,
+        radio: Radio,
+        clock: HostClock,
+        utc: HostUtc,
+        *,
+        claimed: set[str],
+        silence_s: float = SILENCE_S,
+        emit: Callable[[str, list[Batch]], None],
+        announce: Callable[[str, Birth], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """claimed: addresses that this agent's sessions use, shared by them; emit, announce and
+        changed are told batches, births and new states."""
+        self.config = config
+        self.session = new_session()
+        self.state = State.WAITING
+        self.problem: str | None = None
+        """Why there is no stream, with advice; None when nothing is wrong."""
+        self.counters = LinkCounters()
+        self.batcher = Batcher(self.session, DeviceClock(utc))
+        self.given_up_samples = 0
+        """Samples that the agent took and had to drop."""
+        self.last_stamp_ns: int | None = None
+        """UTC of the newest sample handed on."""
+        self._radio, self._clock, self._claimed = radio, clock, claimed
+        self._silence_ns = round(silence_s * SECOND_NS)
+        self._emit, self._announce, self._changed = emit, announce, changed
+        self._backoff = Backoff()
+        self._known: Sighting | None = None
+        self._battery_pct: int | None = None
+        self._clock_err_ns: int | None = None
+        self._birth: Birth | None = None
+
+    async def run(self) -> None:
+        """Stream until cancelled; then the sensor is told to stop and the rest is handed on."""
+        try:
+            while True:
+                self._to(Event.BEGIN)
+                try:
+                    await self._attempt()
+                except (RadioError, ProfileError) as error:
+                    self._complain(str(error))
+                except Exception:
+                    # one sensor's bug must not stop the others
+                    log.exception("sensor %s: unexpected error", self.config.sensor)
+                self._to(Event.FAILED)
+                await self._clock.sleep(self._backoff.wait_s())
+        finally:
+            self._to(Event.STOP)
+
+    def status(self, outbox_batches: int, open_fds: int | None) -> Status:
+        """How the sensor is doing now."""
+        batches = self.batcher.counters
+        return Status(
+            session=self.session,
+            at_ns=self._clock.utc_ns(),
+            state=self.state,
+            battery_pct=self._battery_pct,
+            rssi_dbm=self._known.rssi_dbm if self._known else None,
+            samples=batches.samples,
+            lost_samples=batches.lost_samples + self.given_up_samples,
+            duplicate_packets=batches.duplicate_blocks,
+            dropped_packets=self.counters.dropped_packets,
+            undecodable_packets=self.counters.undecodable_packets,
+            reconnects=max(0, self.counters.streams - 1),
+            clock_drift_ppm=self.batcher.clock.drift_ppm,
+            clock_err_ns=self._clock_err_ns,
+            outbox_batches=outbox_batches,
+            open_fds=open_fds,
+        )
+
+    async def _attempt(self) -> None:
+        sighting, found = await self._find()
+        self._known = sighting
+        self._claimed.add(sighting.address)
+        self._to(Event.FOUND)
+        link = await self._radio.connect(sighting, self._clock)
+        decoder: Decoder | None = None
+        try:
+            self._to(Event.CONNECTED)
+            request = replace(self.config.request, host_utc_us=self._clock.utc_ns() // 1000)
+            decoder = await link.perform(found.configure(request, link.mtu))
+            self._to(Event.CONFIGURED)
+            self._begin(found, decoder)
+            await self._stream(link, decoder)
+        finally:
+            await self._end(link, found, decoder)
+
+    # --- which device ---------------------------------------------------------------------------
+
+    async def _find(self) -> tuple[Sighting, Profile]:
+        is_named = self.config.device is not None or self._known is not None
+
+        def wanted(sighting: Sighting) -> bool:
+            return is_named and self._profile_of(sighting) is not None
+
+        seen = await self._radio.find(wanted, SCAN_S)
+        fits = [(s, p) for s in seen if (p := self._profile_of(s)) is not None]
+        if not fits:
+            raise RadioError(
+                "the sensor is not in range",
+                "wear or wake it and bring it near; `trunkline scan` shows what is there",
+            )
+        if len(fits) > 1 and not is_named:
+            raise RadioError(
+                f"{len(fits)} sensors in range fit",
+                "name the one that is meant; `trunkline scan` shows their names",
+            )
+        return fits[-1]
+
+    def _profile_of(self, sighting: Sighting) -> Profile | None:
+        """The profile to use with a device, None when it is not this session's."""
+        if not (self._is_known(sighting) if self._known else self._is_free(sighting)):
+            return None
+        if self.config.profile == AUTO:
+            profiles = match(sighting.advertisement)
+            return profiles[0] if len(profiles) == 1 else None
+        chosen = profile(self.config.profile)
+        # a device that was named may be called anything
+        is_named = self.config.device is not None
+        return chosen if is_named or chosen.matches(sighting.advertisement) else None
+
+    def _is_known(self, sighting: Sighting) -> bool:
+        """The device of the first connection; some change their address at every start."""
+        known = self._known
+        if known is None:
+            return False
+        name = sighting.advertisement.name
+        same_name = bool(name) and name == known.advertisement.name
+        return sighting.address == known.address or same_name
+
+    def _is_free(self, sighting: Sighting) -> bool:
+        """Not another session's, and called as it should be."""
+        if sighting.address in self._claimed:
+            return False
+        name = (sighting.advertisement.name or "").lower()
+        names = {name, name.rpartition(" ")[2], sighting.address.lower()}
+        return self.config.device is None or self.config.device.lower() in names
+
+    # --- streaming ------------------------------------------------------------------------------
+
+    def _begin(self, found: Profile, decoder: Decoder) -> None:
+        self.batcher.clock.link_started()
+        self.counters.streams += 1
+        self.problem = None
+        settings = decoder.settings
+        birth = Birth(
+            session=self.session,
+            profile=found.info.id,
+            placement=self.config.placement,
+            rate_hz=settings.rate_hz,
+            quantities=[str(quantity) for quantity in settings.quantities],
+            accel_range_g=settings.accel_range_g,
+            gyro_range_dps=settings.gyro_range_dps,
+            firmware=settings.firmware,
+            axes=dict(self.config.axes) if self.config.axes else None,
+        )
+        if birth != self._birth:
+            self._birth = birth
+            self._announce(self.config.sensor, birth)
+        log.info("sensor %s streams at %g Hz", self.config.sensor, settings.rate_hz)
+
+    async def _stream(self, link: Link, decoder: Decoder) -> None:
+        """Take packets until the link is lost, silent, or the sensor ends the stream."""
+        battery = asyncio.create_task(self._watch_battery(link))
+        began_ns = heard_ns = self._clock.monotonic_ns()
+        try:
+            while True:
+                packets = await link.receive(_TICK_S)
+                now_ns = self._clock.monotonic_ns()
+                if self._take(packets, decoder):
+                    heard_ns = now_ns
+                elif now_ns - heard_ns > self._silence_ns:
+                    raise RadioError(
+                        f"the sensor sent no samples for {self._silence_ns / SECOND_NS:g} s",
+                        "it is connected again by itself",
+                    )
+                await asyncio.sleep(COALESCE_S)
+        finally:
+            battery.cancel()
+            if self._clock.monotonic_ns() - began_ns > STEADY_S * SECOND_NS:
+                self._backoff.reset()
+
+    def _take(self, packets: list[Packet], decoder: Decoder) -> bool:
+        """Decode packets and hand on what became full; True when there were samples."""
+        any_samples = False
+        for packet in packets:
+            try:
+                events = decoder.decode(packet.characteristic, packet.data)
+            except DecodeError as error:
+                self.counters.undecodable_packets += 1
+                log.debug("sensor %s: %s", self.config.sensor, error)
+                continue
+            for event in events:
+                match event:
+                    case SampleBlock():
+                        any_samples = True
+                        self._hand_on(self.batcher.add(event, packet.arrival_ns))
+                    case BatteryLevel(percent=percent):
+                        self._battery_pct = percent
+                    case StreamEnded(reason=reason):
+                        raise StreamEndedError(
+                            f"the sensor ended the stream ({reason})",
+                            "it is connected again by itself",
+                        )
+        return any_samples
+
+    def _hand_on(self, batches: list[Batch]) -> None:
+        if batches:
+            self._clock_err_ns = batches[-1].clock_err_ns
+            self.last_stamp_ns = int(batches[-1].t_ns[-1])
+            self._emit(self.config.sensor, batches)
+
+    async def _watch_battery(self, link: Link) -> None:
+        while True:
+            level = await link.battery_pct()
+            if level is not None and level != self._battery_pct:
+                self._battery_pct = level
+                self._changed()
+            await self._clock.sleep(BATTERY_S)
+
+    async def _end(self, link: Link, found: Profile, decoder: Decoder | None) -> None:
+        """Leave the sensor idle if it still listens; hand on what came until then; disconnect."""
+        if decoder is not None:
+            with suppress(RadioError, ProfileError, TimeoutError):
+                async with asyncio.timeout(STOP_STEPS_S):
+                    await link.perform(found.stop())
+            with suppress(RadioError):
+                self._take(await link.receive(0), decoder)
+            self._hand_on(self.batcher.flush())
+        self.counters.dropped_packets += link.dropped
+        await link.close()
+
+    # --- state ----------------------------------------------------------------------------------
+
+    def _to(self, event: Event) -> None:
+        self.state = next_state(self.state, event)
+        log.debug("sensor %s: %s", self.config.sensor, self.state)
+        self._changed()
+
+    def _complain(self, problem: str) -> None:
+        """Log a problem once, not at every retry."""
+        if problem != self.problem:
+            log.warning("sensor %s: %s", self.config.sensor, problem)
+        self.problem = problem
