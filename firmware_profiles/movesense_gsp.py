@@ -24,6 +24,7 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.battery import battery_level
 from firmware_profiles.stamps import Passage, passage
+from firmware_profiles.steps import StepFinder
 
 DATA_UUID: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
 RATES_HZ: Final = (13.0, 26.0, 52.0, 104.0, 208.0, 416.0, 833.0, 1666.0)
@@ -53,7 +54,6 @@ _STEPS: Final = {
     # 70 mdps at 2000 dps, then half of it for each range below
     Quantity.GYRO: (0.07, 0.035, 0.0175, 0.00875, 0.004375),
 }
-_ROUNDING: Final = 2 * float(np.finfo(np.float32).eps)
 
 
 class PathError(ValueError):
@@ -81,7 +81,8 @@ class GspDecoder:
     _stamp_ms: int | None = None
     _time_ns: int | None = None
     _n: int = 0
-    _step_index: dict[Quantity, int] = field(default_factory=dict)
+    _step_finder: StepFinder = field(init=False)
+    _si_per_unit: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
         match = _PATH.fullmatch(self.path)
@@ -89,6 +90,9 @@ class GspDecoder:
             raise PathError(f"{self.path[:40]!r} is not /Meas/{{{'|'.join(_ARRAYS)}}}/{{rate}}")
         self._samples = round(float(match[2]) / 13)
         self._expected_bytes = 4 + 12 * self._samples * len(_ARRAYS[match[1]])
+        si_per_unit = {quantity: _TO_SI[quantity] for quantity in _ARRAYS[match[1]]}
+        self._si_per_unit = np.array(list(si_per_unit.values())).reshape(-1, 1, 1)
+        self._step_finder = StepFinder(_STEPS, si_per_unit)
         # the range is the firmware's choice and not told by this protocol
         self.settings = StreamSettings(
             float(match[2]), _ARRAYS[match[1]], None, None, self.firmware
@@ -139,16 +143,11 @@ class GspDecoder:
         )
         if is_first and self.discard_first:
             return []
-        lsb = {
-            q: step
-            for q, raw in zip(quantities, floats, strict=True)
-            if (step := self._lsb(q, raw))
-        }
-        values = {
-            q: (raw.astype(np.float64) * _TO_SI[q]).astype(np.float32)
-            for q, raw in zip(quantities, floats, strict=True)
-        }
+        wide = floats.astype(np.float64)
+        rows = (wide * self._si_per_unit).astype(np.float32)
+        values = dict(zip(quantities, rows, strict=True))
         dt_ns = 1e9 / self.settings.rate_hz
+        lsb = self._step_finder.find(wide)
         return [SampleBlock(n, device_t0_ns, dt_ns, values, lsb, lost, restarted)]
 
     def _follow(self, stamp_ms: int, n: int) -> tuple[int, int, bool, bool]:
@@ -170,15 +169,3 @@ class GspDecoder:
             lost = max(0, round(passed / n)) * n
         self._stamp_ms, self._time_ns, self._n = stamp_ms, time_ns, n
         return time_ns, lost, verdict is Passage.RESTART, verdict is Passage.FIRST
-
-    def _lsb(self, quantity: Quantity, raw: NDArray[np.float32]) -> float | None:
-        """SI per count when all values are whole counts; never coarser than found before, so that
-        a sensor at rest does not make it change to and fro."""
-        steps = _STEPS.get(quantity, ())
-        values = raw.astype(np.float64)
-        for index in range(self._step_index.get(quantity, 0), len(steps)):
-            off = np.abs(values - np.rint(values / steps[index]) * steps[index])
-            if np.all(off <= _ROUNDING * np.abs(values)):
-                self._step_index[quantity] = index
-                return steps[index] * _TO_SI[quantity]
-        return None

@@ -112,6 +112,9 @@ def _signed(payload: bytes, layout: _Layout) -> NDArray[np.int64]:
         raise DecodeError(
             f"{len(payload)} bytes are not whole samples of {layout.channels}x{width}"
         )
+    if width != 3:
+        whole = np.frombuffer(payload, dtype=f"<i{width}").astype(np.int64)
+        return whole.reshape(-1, layout.channels)
     octets = np.frombuffer(payload, dtype=np.uint8).reshape(-1, width).astype(np.int64)
     unsigned = octets @ (1 << 8 * np.arange(width, dtype=np.int64))
     return _sign_extend(unsigned, layout.bits).reshape(-1, layout.channels)
