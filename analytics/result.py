@@ -19,6 +19,7 @@ from analytics.detect.findings import (
 )
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
 from analytics.detect.slouch import OBSERVABLE_AT
+from analytics.exposure.timeline import runs_of
 from analytics.pipeline import SensorContext
 from analytics.signal.calibration import ForwardSource, UpSource
 from analytics.store.base import Provenance, Result
@@ -200,7 +201,9 @@ def _minutes(part: Timeline) -> Iterator[Result]:
         body: dict[str, Any] = {"step_s": 1}
         for name, values in _columns(rows).items():
             body[name] = [None] * lead + values + [None] * trail
-        yield Result("timeline", start_s * SECOND_NS, (start_s + MINUTE_S) * SECOND_NS, body)
+        start_ns, end_ns = start_s * SECOND_NS, (start_s + MINUTE_S) * SECOND_NS
+        yield Result("timeline", start_ns, end_ns, body)
+        yield Result("timeline_runs", start_ns, end_ns, runs_of(body))
 
 
 def _floats(values: NDArray[np.float32], digits: int) -> list[float | None]:

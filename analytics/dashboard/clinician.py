@@ -16,6 +16,7 @@ from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.diary import text_of
 from analytics.dashboard.live import now_json
 from analytics.dashboard.patient import readings
+from analytics.dashboard.readings import COMPARED_DAYS
 from analytics.dashboard.ribbon import ribbon
 from analytics.dashboard.words import local
 from analytics.exposure.days import Day
@@ -23,7 +24,6 @@ from analytics.exposure.summary import Exposure
 
 blueprint = Blueprint("clinician", __name__)
 
-COMPARED_DAYS = 7
 ENOUGH_MIN = 60.0
 """A day with less wear than this says nothing about a habit and is left out of the comparison."""
 
@@ -46,7 +46,9 @@ def wearers() -> ResponseReturnValue:
     """Every wearer that this user may see."""
     ids = clinic().visible_wearers(current_user.name)
     current_app.extensions["view_log"].page(current_user.name, ids, "list")
-    return render_template("wearers.html", rows=[_row(wearer) for wearer in ids])
+    return render_template(
+        "wearers.html", compared_days=COMPARED_DAYS, rows=[_row(wearer) for wearer in ids]
+    )
 
 
 @blueprint.get("/wearers/<wearer>")
@@ -81,7 +83,7 @@ def day_of(text: str, zone: ZoneInfo) -> Day:
 def _week(wearer: str, day: Day) -> ResponseReturnValue:
     current_app.extensions["view_log"].page(current_user.name, [wearer], f"week {day.date}")
     found = readings()
-    days = {each.date: found.day(wearer, each) for each in day.week()}
+    days = {reading.day.date: reading for reading in found.days(wearer, day.week())}
     chosen = days[day.date]
     exposures = [reading.exposure for reading in days.values()]
     week_diary = clinic().diary(wearer, day.week()[0].start_ns, day.week()[-1].end_ns)
@@ -112,10 +114,7 @@ def _row(wearer: str) -> Row:
     found, zone = readings(), zone_of(wearer)
     today = found.today(zone)
     exposure = found.day(wearer, today).exposure.exposure
-    earlier = [
-        found.day(wearer, today.plus(-n)).exposure.exposure for n in range(1, COMPARED_DAYS + 1)
-    ]
-    change, compared = change_against(exposure, earlier)
+    change, compared = change_against(exposure, found.before(wearer, today))
     return Row(
         wearer=wearer,
         now=now_json(found.now(wearer), found.clock_ns(), zone),

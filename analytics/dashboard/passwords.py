@@ -12,11 +12,6 @@ MAX_PASSWORD = 1024
 """Longer input is refused before it is hashed."""
 
 
-def hash_password(password: str) -> str:
-    """The Argon2id hash to store in the clinic."""
-    return _HASHER.hash(password)
-
-
 def verify(password_hash: str | None, password: str) -> bool:
     """Whether the password fits; False for no such user (None), after the same work."""
     if len(password) > MAX_PASSWORD:

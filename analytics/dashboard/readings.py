@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.summary import ITEM_KINDS, DayExposure, day_exposure
+from analytics.exposure.summary import ITEM_KINDS, DayExposure, Exposure, day_exposure
 from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
-from analytics.store.base import Store
+from analytics.store.base import Result, Store
 from analytics.store.clinic import Clinic
 
 LIVE_S = 10.0
 """A second older than this is not "now" any more: batches come each second, and a worker that
 is behind by more than this has a reason that should be seen."""
 LOOK_BACK_NS = 2 * MINUTE_S * NS_PER_S
+COMPARED_DAYS = 7
+KEPT_S = 600.0
+"""How long the past days behind a comparison are kept: they hardly ever change, and reading them
+for every wearer of a list is most of its cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +58,39 @@ class Readings:
         self._store = store
         self._clinic = clinic
         self.clock_ns = clock_ns
+        self._before: dict[tuple[str, Day], tuple[float, list[Exposure]]] = {}
 
     def today(self, zone: ZoneInfo) -> Day:
         return Day.at(self.clock_ns(), zone)
 
     def day(self, wearer: str, day: Day) -> DayReading:
         """One local day."""
-        start_ns, end_ns = day.start_ns, day.end_ns
-        minutes = self._store.read_results(wearer, "timeline", start_ns, end_ns)
+        return self.days(wearer, (day,))[0]
+
+    def days(self, wearer: str, days: Sequence[Day]) -> list[DayReading]:
+        """Consecutive local days, read in one go."""
+        start_ns, end_ns = days[0].start_ns, days[-1].end_ns
+        minutes = self._store.read_results(wearer, "timeline_runs", start_ns, end_ns)
         line = timeline(minutes, start_ns, end_ns)
         items = [
             item
             for kind in ITEM_KINDS
             for item in self._store.read_results(wearer, kind, start_ns, end_ns)
         ]
-        return DayReading(day, day_exposure(day, line, items), line)
+        return [_reading(day, line, items) for day in days]
+
+    def before(self, wearer: str, today: Day) -> list[Exposure]:
+        """The COMPARED_DAYS before today, for comparison only: up to KEPT_S old."""
+        key, now_s = (wearer, today), time.monotonic()
+        kept = self._before.get(key)
+        if kept is None or now_s - kept[0] > KEPT_S:
+            earlier = [today.plus(-n) for n in range(COMPARED_DAYS, 0, -1)]
+            found = [reading.exposure.exposure for reading in self.days(wearer, earlier)]
+            self._before = {
+                other: entry for other, entry in self._before.items() if now_s - entry[0] <= KEPT_S
+            } | {key: (now_s, found)}
+            kept = self._before[key]
+        return kept[1]
 
     def now(self, wearer: str) -> Now:
         """The last second of which anything is known, if it is recent."""
@@ -108,3 +131,10 @@ class Readings:
             last_seen_ns=max([at_ns, *last_seen]),
             battery_pct=battery_pct,
         )
+
+
+def _reading(day: Day, line: Timeline, items: Sequence[Result]) -> DayReading:
+    start_ns, end_ns = day.start_ns, day.end_ns
+    part = line.between(start_ns, end_ns)
+    here = [item for item in items if item.end_ns > start_ns and item.start_ns < end_ns]
+    return DayReading(day, day_exposure(day, part, here), part)

@@ -80,6 +80,12 @@ def minutes(value: float) -> str:
     return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60:02d} min"
 
 
+def signed(value: float) -> str:
+    """ "+1.2", "−0.7", "±0.0"."""
+    text = f"{abs(value):.1f}"
+    return ("±" if float(text) == 0 else "+" if value > 0 else "−") + text
+
+
 def absent(exposure: Exposure) -> str:
     """Why a figure of this interval is None."""
     if exposure.worn_min is None:
@@ -96,11 +102,11 @@ def count_or_why(value: float | None, exposure: Exposure) -> str:
 
 
 def band_or_why(band: Band | None, exposure: Exposure) -> str:
-    """ "42 min (35–51)": nominal, and with the threshold 3° higher and lower."""
+    """ "42 min (35–51 min)": nominal, and with the threshold 3° higher and lower."""
     if band is None:
         return absent(exposure)
-    low, high = round(band.low), round(band.high)
-    return f"{minutes(band.mid)} ({low}–{high})"
+    low = str(round(band.low)) if band.high < 59.5 else minutes(band.low)
+    return f"{minutes(band.mid)} ({low}–{minutes(band.high)})"
 
 
 def count_of(exposure: Exposure, kinds: tuple[str, ...]) -> int | None:

@@ -90,7 +90,7 @@ def hold(clinic: Clinic, day: SyntheticDay) -> None:
 
 
 def found(store: EmbeddedStore) -> list[Result]:
-    kinds = ("timeline", "movement", "slouch_episode", "walking_bout")
+    kinds = ("timeline", "timeline_runs", "movement", "slouch_episode", "walking_bout")
     return [result for kind in kinds for result in store.read_results("demo", kind, *ALL_TIME)]
 
 

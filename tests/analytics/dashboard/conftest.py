@@ -19,6 +19,7 @@ from waitress.server import create_server
 
 from analytics.dashboard.app import create_app
 from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.timeline import runs_of
 from analytics.store.base import Provenance, Result
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
@@ -80,6 +81,11 @@ def minute_result(start_ns: int, columns: dict[str, list[Any]]) -> Result:
     return Result("timeline", start_ns, start_ns + MINUTE_NS, body | columns)
 
 
+def runs_result(minute: Result) -> Result:
+    """The short form that belongs to a timeline minute."""
+    return Result("timeline_runs", minute.start_ns, minute.end_ns, runs_of(minute.body))
+
+
 def synthetic_day(day: Day, seed: int, until_minute: int = 1500) -> list[Result]:
     """All results of a plausible day, up to a minute of it."""
     random = np.random.default_rng(seed)
@@ -116,6 +122,7 @@ def synthetic_day(day: Day, seed: int, until_minute: int = 1500) -> list[Result]
                 },
             )
         )
+    results += [runs_result(minute) for minute in results]
     results += _episodes(day, count, slouch)
     results += _movements(day, count, posture, random)
     hour_ns = 60 * MINUTE_NS
@@ -222,7 +229,7 @@ class Site:
 @pytest.fixture(scope="session")
 def password_hash() -> str:
     """A cheap hash: what argon2 costs is its own affair."""
-    return PasswordHasher(time_cost=1, memory_cost=8).hash(PASSWORD)
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.summary import MOVEMENTS, Band, DayExposure, Exposure, total
 from analytics.exposure.summary import day_exposure as exposure_of_line
-from analytics.exposure.timeline import timeline
+from analytics.exposure.timeline import runs_of, timeline
 from analytics.store.base import Result
 
 MINUTE_NS = 60 * NS_PER_S
@@ -23,7 +23,8 @@ DAY = Day(date(2026, 6, 10), BERLIN)
 
 
 def day_exposure(day: Day, line: list[Result], items: list[Result]) -> DayExposure:
-    return exposure_of_line(day, timeline(line, day.start_ns, day.end_ns), items)
+    runs = [Result("timeline_runs", m.start_ns, m.end_ns, runs_of(m.body)) for m in line]
+    return exposure_of_line(day, timeline(runs, day.start_ns, day.end_ns), items)
 
 
 def at(minute: float, day: Day = DAY) -> int:

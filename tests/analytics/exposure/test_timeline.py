@@ -13,6 +13,7 @@ from analytics.exposure.timeline import (
     NS_PER_S,
     longest_run_s,
     runs,
+    runs_of,
     timeline,
 )
 from analytics.store.base import Result
@@ -28,7 +29,18 @@ def minute(number: int, **columns: list[object]) -> Result:
         "slouched": [False] * 60,
         "worn": [True] * 60,
     } | columns
-    return Result("timeline", start_ns, start_ns + MINUTE_NS, body)
+    return Result("timeline_runs", start_ns, start_ns + MINUTE_NS, runs_of(body))
+
+
+def test_runs_are_short() -> None:
+    body = minute(0, slouched=[True] * 10 + [None] * 20 + [True] * 30).body
+    assert body == {
+        "runs": [
+            ["sitting", True, True, 10],
+            ["sitting", None, True, 20],
+            ["sitting", True, True, 30],
+        ]
+    }
 
 
 def test_a_missing_minute_is_no_data() -> None:
@@ -55,9 +67,17 @@ def test_null_entries_are_no_data_and_later_words_are_unknown() -> None:
 
 
 def test_two_results_of_one_minute_complete_each_other() -> None:
-    before: list[object] = ["sitting"] * 20 + [None] * 40
-    after: list[object] = [None] * 30 + ["walking"] * 30
-    line = timeline([minute(0, posture=before), minute(0, posture=after)], T0_NS, T0_NS + MINUTE_NS)
+    nothing: list[object] = [None] * 30
+    before = {"posture": ["sitting"] * 20 + [None] * 40, "slouched": nothing * 2}
+    after = {"posture": nothing + ["walking"] * 30, "slouched": nothing * 2}
+    line = timeline(
+        [
+            minute(0, **before, worn=[True] * 20 + [None] * 40),
+            minute(0, **after, worn=nothing + [True] * 30),
+        ],
+        T0_NS,
+        T0_NS + MINUTE_NS,
+    )
     assert line.posture[[0, 19, 20, 29, 30, 59]].tolist() == [
         CODE["sitting"],
         CODE["sitting"],
