@@ -1,0 +1,105 @@
+"""`trunkline dashboard`: serves the pages for patients and clinicians."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+from pathlib import Path
+
+import click
+
+from trunkline.options import StoreOptions, open_clinic, open_store, secret_from, store_options
+
+MIN_KEY_LENGTH = 32
+THREADS = 8
+
+
+@click.command()
+@click.option("--http-host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--http-port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--secret-key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the key that signs sessions; `trunkline deploy` writes one.",
+)
+@click.option(
+    "--tls-terminated",
+    is_flag=True,
+    help="A TLS proxy stands in front: needed to listen beyond this machine; cookies are then "
+    "sent over TLS only and X-Forwarded-For of the proxy is trusted.",
+)
+@store_options
+def command(
+    *,
+    http_host: str,
+    http_port: int,
+    secret_key_file: Path | None,
+    tls_terminated: bool,
+    store: StoreOptions,
+) -> None:
+    """Serve the pages for patients and clinicians until stopped.
+
+    \b
+    Example: trunkline dashboard --data-dir /var/lib/trunkline --secret-key-file session.key
+    """
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    secret_key = _secret_key(secret_key_file)
+    if not (tls_terminated or _is_loopback(http_host)):
+        raise click.UsageError(
+            f"{http_host} can be reached from other machines, where log-ins must travel over TLS: "
+            "put a TLS proxy in front and say --tls-terminated, or listen on 127.0.0.1"
+        )
+    from waitress.server import create_server  # type: ignore[import-untyped]
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from analytics.dashboard.app import create_app
+
+    clinic, samples = open_clinic(store), open_store(store)
+    try:
+        app = create_app(samples, clinic, secret_key=secret_key, secure_cookies=tls_terminated)
+        if tls_terminated:
+            app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+        try:
+            server = create_server(app, host=http_host, port=http_port, threads=THREADS, ident=None)
+        except OSError as error:
+            raise click.ClickException(
+                f"cannot listen on {http_host}:{http_port} ({error.strerror}); "
+                "choose another --http-port or stop what uses it"
+            ) from error
+        signal.signal(signal.SIGTERM, _stop)
+        click.echo(f"Dashboard at http://{http_host}:{server.effective_port}")
+        server.run()
+    finally:
+        samples.close()
+        clinic.close()
+
+
+def _secret_key(path: Path | None) -> str:
+    key = secret_from(path)
+    advice = (
+        "make one with `trunkline deploy`, or: "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' > session.key"
+    )
+    if key is None:
+        raise click.UsageError(f"sessions need a secret key: give --secret-key-file; {advice}")
+    if len(key) < MIN_KEY_LENGTH:
+        raise click.UsageError(
+            f"the key in {path} has {len(key)} characters, at least {MIN_KEY_LENGTH} are needed; "
+            + advice
+        )
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)  # waitress ends its loop and its threads on this
