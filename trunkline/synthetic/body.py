@@ -116,11 +116,12 @@ class Body:
             for edge_s, rate in zip(edges_s, cycles, strict=False)
         ]
 
-    def _wander(
-        self, channel: Channel, start_s: float, end_s: float, period_s: float, amplitude_deg: float
-    ) -> None:
-        """An irregular slow sway."""
-        sign = float(self._rng.choice([-1.0, 1.0]))
-        shape = Harmonic(channel, 1.0, sign * math.radians(amplitude_deg), self._rng.random())
+    def _wander(self, start_s: float, end_s: float, period_s: float, amplitude_deg: float) -> None:
+        """An irregular slow sway, forward and back more than sideways."""
+        sway = math.radians(amplitude_deg)
+        shapes = (
+            Harmonic(Channel.PITCH, 1.0, sway, self._rng.random()),
+            Harmonic(Channel.LATERAL, 1.3, 0.7 * sway, self._rng.random()),
+        )
         cycles_s = self._cycles(start_s, end_s, 1.0 / period_s, 0.35)
-        self._waves.append(Wave(cycles_s, (shape,), ramp_s=min(period_s, (end_s - start_s) / 2)))
+        self._waves.append(Wave(cycles_s, shapes, ramp_s=min(period_s, (end_s - start_s) / 2)))

@@ -34,11 +34,9 @@ class Script(Transitions):
         if duration_s >= 10.0:
             self._breathe(start_s, end_s, self._breath_hz * (0.85 if lying else 1.0))
             drift_deg = 0.1 if lying else 0.5 if self.posture == "standing" else 0.9
-            self._wander(Channel.PITCH, start_s, end_s, 45.0, drift_deg)
-            self._wander(Channel.LATERAL, start_s, end_s, 60.0, 0.6 * drift_deg)
+            self._wander(start_s, end_s, 45.0, drift_deg)
         if self.posture == "standing":
-            self._wander(Channel.PITCH, start_s, end_s, 3.0, 0.25)
-            self._wander(Channel.LATERAL, start_s, end_s, 2.5, 0.25)
+            self._wander(start_s, end_s, 3.0, 0.25)
         if not lying:
             self._fidget(duration_s)
         self.t_s = end_s

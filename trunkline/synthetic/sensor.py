@@ -89,29 +89,29 @@ def mounting(site: Site, tilt_deg: float, roll_deg: float) -> Mounting:
 
 
 Turns = Mapping[Channel, tuple[Jet, Jet]]
-"""Sine and cosine of every angle but yaw."""
+"""Sine and cosine of the trunk's angles."""
 
-_SEQUENCE = (
-    # room to sensor, after yaw: each angle and the two axes whose components it mixes
-    (Channel.LATERAL, 1, 2),
-    (Channel.PITCH, 2, 0),
-    (Channel.AXIAL, 0, 1),
-    (Channel.TISSUE_ROLL, 1, 2),
-    (Channel.TISSUE_PITCH, 2, 0),
-    (Channel.TISSUE_YAW, 0, 1),
-)
+_TRUNK = (Channel.LATERAL, Channel.PITCH, Channel.AXIAL)
+_TISSUE = (Channel.TISSUE_ROLL, Channel.TISSUE_PITCH, Channel.TISSUE_YAW)
+_MIXED = ((1, 2), (2, 0), (0, 1))
+"""A turn about x, y, z mixes these two components."""
 
 
 def readings(
     pose: Mapping[Channel, Jet], site: Site, mount: Mounting
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Noise-free specific force (n, 3) m/s² and angular rate (n, 3) rad/s in the sensor's axes."""
-    turns = {channel: pose[channel].sin_cos() for channel, _, _ in _SEQUENCE}
+    turns = {channel: pose[channel].sin_cos() for channel in _TRUNK}
     force = _force(pose, site, turns)
     still = np.zeros_like(force[0])
     rate = [still, still, pose[Channel.YAW].rate]
-    for channel, i, j in _SEQUENCE:
-        sine, cosine = (jet.value for jet in turns[channel])
+    for channel, (i, j) in zip(_TRUNK + _TISSUE, _MIXED + _MIXED, strict=True):
+        if channel in turns:
+            sine, cosine = (jet.value for jet in turns[channel])
+        elif not pose[channel].value.any():
+            continue  # the skin is at rest for most of the day
+        else:
+            sine, cosine = np.sin(pose[channel].value), np.cos(pose[channel].value)
         for vector in (force, rate):
             vector[i], vector[j] = (
                 cosine * vector[i] + sine * vector[j],

@@ -12,7 +12,7 @@ about the sensor itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -76,10 +76,41 @@ class Wave:
         """Cycles since the beginning as a function of time in s."""
         return CubicSpline(self.cycle_s, np.arange(len(self.cycle_s)), bc_type="natural")
 
-    def envelope(self, t_s: NDArray[np.float64]) -> Jet:
+    @cached_property
+    def _weights(self) -> tuple[NDArray[np.float64], list[Channel], NDArray[np.float64]]:
+        """Multiples (m,), channels (c,) and what turns their cosines and sines (2m) into the
+        value and its first two derivatives by phase (3c)."""
+        multiples = sorted({harmonic.multiple for harmonic in self.harmonics})
+        channels = sorted({harmonic.channel for harmonic in self.harmonics})
+        weights = np.zeros((2, len(multiples), 3, len(channels)))
+        for harmonic in self.harmonics:
+            cell = weights[
+                :, multiples.index(harmonic.multiple), :, channels.index(harmonic.channel)
+            ]
+            omega = 2.0 * math.pi * harmonic.multiple
+            angle = 2.0 * math.pi * harmonic.offset
+            cosine = harmonic.amplitude * math.cos(angle)
+            sine = -harmonic.amplitude * math.sin(angle)
+            cell[0] += (cosine, sine * omega, -cosine * omega**2)
+            cell[1] += (sine, -cosine * omega, -sine * omega**2)
+        return np.array(multiples), channels, weights.reshape(2 * len(multiples), -1)
+
+    def evaluate(self, t_s: NDArray[np.float64]) -> Iterator[tuple[Channel, Jet]]:
+        """What the wave adds to each of its coordinates at times (n,) inside it."""
+        multiples, channels, weights = self._weights
+        cycles, rate, accel = (self.phase(t_s, order) for order in range(3))
+        angles = np.multiply.outer(2.0 * math.pi * multiples, cycles)
+        sums = weights.T @ np.concatenate((np.cos(angles), np.sin(angles)))
+        value, first, second = sums.reshape(3, len(channels), len(t_s))
+        for channel, v, d1, d2 in zip(channels, value, first, second, strict=True):
+            yield channel, self._faded(t_s, Jet(v, d1 * rate, d1 * accel + d2 * rate * rate))
+
+    def _faded(self, t_s: NDArray[np.float64], jet: Jet) -> Jet:
+        if t_s[0] - self.cycle_s[0] >= self.ramp_s and self.cycle_s[-1] - t_s[-1] >= self.ramp_s:
+            return jet
         rise = minimum_jerk((t_s - self.cycle_s[0]) / self.ramp_s, self.ramp_s)
         fall = minimum_jerk((self.cycle_s[-1] - t_s) / self.ramp_s, self.ramp_s)
-        return rise * Jet(fall.value, -fall.rate, fall.accel)
+        return jet * (rise * Jet(fall.value, -fall.rate, fall.accel))
 
 
 class Trajectory:
@@ -110,34 +141,12 @@ class Trajectory:
             _accumulate(total[move.channel], slice(first, last), profile * move.delta)
             total[move.channel, 0, last:] += move.delta
         for index in np.flatnonzero((self._wave_ends > t_s[0]) & (self._wave_starts <= t_s[-1])):
-            self._add_wave(total, t_s, self._waves[index])
+            wave = self._waves[index]
+            part = slice(*np.searchsorted(t_s, (wave.cycle_s[0], wave.cycle_s[-1])))
+            if part.stop > part.start:
+                for channel, jet in wave.evaluate(t_s[part]):
+                    _accumulate(total[channel], part, jet)
         return {channel: Jet(*total[channel]) for channel in Channel}
-
-    @staticmethod
-    def _add_wave(total: NDArray[np.float64], t_s: NDArray[np.float64], wave: Wave) -> None:
-        part = slice(*np.searchsorted(t_s, (wave.cycle_s[0], wave.cycle_s[-1])))
-        inside = t_s[part]
-        if not len(inside):
-            return
-        phase = Jet(*(wave.phase(inside, order) for order in range(3)))
-        envelope = wave.envelope(inside)
-        turn = {
-            multiple: (phase * (2.0 * math.pi * multiple)).sin_cos()
-            for multiple in {harmonic.multiple for harmonic in wave.harmonics}
-        }
-        channels = {harmonic.channel for harmonic in wave.harmonics}
-        for channel in channels:
-            parts = [
-                turn[harmonic.multiple][1] * (harmonic.amplitude * math.cos(angle))
-                - turn[harmonic.multiple][0] * (harmonic.amplitude * math.sin(angle))
-                for harmonic in wave.harmonics
-                if harmonic.channel == channel
-                for angle in [2.0 * math.pi * harmonic.offset]
-            ]
-            combined = parts[0]
-            for other in parts[1:]:
-                combined = combined + other
-            _accumulate(total[channel], part, combined * envelope)
 
 
 def _accumulate(target: NDArray[np.float64], part: slice, jet: Jet) -> None:

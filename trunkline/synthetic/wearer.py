@@ -1,11 +1,11 @@
 """The synthetic wearer: a script's trajectory seen by a sensor, whole or in bounded pieces.
 
-Realistic are: gravity, turning and displacement that belong to one trajectory; durations, rise,
-lean, cadence and the first harmonics of walking (compared with public recordings, see
-docs/synthetic.md); breathing as a small tilt. Not realistic are: heel-strike shocks above about
-10 Hz, soft-tissue movement, stairs, running, vehicles, arms and legs, a strap that slips, and the
-person-to-person spread: detectors must be judged on recordings of people, this serves to
-exercise the path and to catch what breaks.
+Realistic are: gravity, turning and displacement that belong to one trajectory; durations, rise and
+lean of transitions; cadence and the spectrum of walking up to 16 Hz (docs/synthetic.md compares
+them with public recordings); breathing as a small tilt; a strap that sits askew. Not realistic are:
+foot-contact shocks above that, stairs, running, vehicles, hesitation, and the spread between
+people. Detectors must be judged on recordings of people; this exercises the way of the data and
+catches what breaks.
 """
 
 from __future__ import annotations
