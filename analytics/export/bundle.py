@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -26,7 +26,7 @@ from analytics.export.tables import (
 )
 from analytics.exposure.days import Day
 from analytics.exposure.summary import ITEM_KINDS, day_exposure
-from analytics.exposure.timeline import timeline
+from analytics.exposure.timeline import runs_of, timeline
 from analytics.store.base import Store
 from analytics.store.records import DiaryEntry
 
@@ -196,7 +196,8 @@ class _Job:
         yield dictionary.STEPS, steps_table(begun["walking_bout"])
         yield dictionary.SYMPTOMS, symptoms_table(self.diary(start_ns, end_ns))
         if (start_ns, end_ns) == (day.start_ns, day.end_ns):
-            line = timeline(minutes, day.start_ns, day.end_ns)
+            runs = [replace(minute, body=runs_of(minute.body)) for minute in minutes]
+            line = timeline(runs, day.start_ns, day.end_ns)
             summary = day_exposure(day, line, chain.from_iterable(items.values()))
             yield dictionary.DAYS, days_table([(day, summary)])
 
