@@ -158,6 +158,12 @@ class Receiver:
             self.events += self._decoder.decode(characteristic.uuid, bytes(data))
 
 
+@pytest.fixture
+def link_to() -> type[Receiver]:
+    """link_to(world, sensor, profile_id)"""
+    return Receiver
+
+
 Streaming = tuple[VirtualSensor, Receiver]
 
 
