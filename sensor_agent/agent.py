@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from sensor_agent.ble import Radio
+from sensor_agent.broker import BrokerConfig
 from sensor_agent.clock import HostClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.outbox import MAX_BYTES, Dropped, Outbox, OutboxError
 from sensor_agent.session import SILENCE_S, SensorConfig, SensorSession
 from sensor_agent.state import State
-from sensor_agent.uplink import BrokerConfig, Uplink
+from sensor_agent.uplink import Uplink
 from wire.batch import Batch
 from wire.ids import check_wearer, new_session
 from wire.messages import AgentState, Birth, Mark
@@ -59,7 +60,8 @@ class AgentReport:
     samples: int
     """Samples handed to the outbox or dropped on record."""
     lost_samples: int
-    committed_batches: int
+    committed_samples: int
+    """Samples that the store took, those of earlier runs included."""
     waiting_batches: int
     """Batches still in the outbox; they are sent at the next start."""
 
@@ -139,7 +141,7 @@ class Agent:
         return AgentReport(
             samples=sum(c.samples for c in counters),
             lost_samples=sum(c.lost_samples for c in counters) + given_up,
-            committed_batches=self.uplink.committed,
+            committed_samples=self.uplink.committed_samples,
             waiting_batches=await asyncio.to_thread(self.outbox.batch_count),
         )
 

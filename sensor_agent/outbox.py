@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.batch import Batch
-from wire.codec import encode
+from wire.codec import decode, encode
 from wire.topics import Kind, sensor_topic
 
 SCHEMA_VERSION = 1
@@ -36,6 +36,7 @@ CREATE TABLE message (
     sensor TEXT,
     session TEXT,
     seq INTEGER,
+    floor_seq INTEGER,
     n INTEGER NOT NULL DEFAULT 0,
     topic TEXT NOT NULL,
     payload BLOB NOT NULL
@@ -118,21 +119,20 @@ class Outbox:
         """
         with self._lock, self._transaction():
             for sensor, batch in batches:
-                floor = self._floor(batch.session)
-                floored = dataclasses.replace(
-                    batch, floor_seq=batch.seq if floor is None else min(floor, batch.seq)
-                )
+                lowest = self._floor(batch.session)
+                floor = batch.seq if lowest is None else min(lowest, batch.seq)
                 self._db.execute(
-                    "INSERT INTO message (kind, sensor, session, seq, n, topic, payload)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO message (kind, sensor, session, seq, floor_seq, n, topic, payload)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         Kind.IMU,
                         sensor,
                         batch.session,
                         batch.seq,
+                        floor,
                         batch.n,
                         sensor_topic(self.wearer, sensor, Kind.IMU),
-                        encode(floored),
+                        encode(dataclasses.replace(batch, floor_seq=floor)),
                     ),
                 )
             return self._make_room(now_ns)
@@ -145,12 +145,18 @@ class Outbox:
                 (kind, topic, payload),
             )
 
-    def commit(self, session: str, seq: int) -> int:
-        """The store holds `session` up to and with `seq`: delete that; returns how many batches."""
+    def commit(self, session: str, seq: int) -> tuple[int, int]:
+        """The store holds `session` up to and with `seq`: delete that.
+
+        Returns how many batches and samples that were.
+        """
         with self._lock, self._transaction():
-            return self._db.execute(
-                "DELETE FROM message WHERE session = ? AND seq <= ?", (session, seq)
-            ).rowcount
+            batches, samples = self._db.execute(
+                "SELECT count(*), coalesce(sum(n), 0) FROM message WHERE session = ? AND seq <= ?",
+                (session, seq),
+            ).fetchone()
+            self._db.execute("DELETE FROM message WHERE session = ? AND seq <= ?", (session, seq))
+            return batches, samples
 
     def delivered(self, ids: Iterable[int]) -> None:
         """The broker has acknowledged these births or marks: delete them."""
@@ -221,7 +227,9 @@ class Outbox:
             self._db.execute("INSERT INTO owner VALUES (?)", (self.wearer,))
 
     def _floor(self, session: str) -> int | None:
-        row = self._db.execute("SELECT min(seq) FROM message WHERE session = ?", (session,))
+        row = self._db.execute(
+            "SELECT min(seq) FROM message WHERE session = ? AND seq >= 0", (session,)
+        )
         lowest: int | None = row.fetchone()[0]
         return lowest
 
@@ -252,12 +260,18 @@ class Outbox:
         return pages - int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
 
     def _messages(self, where: str, values: Sequence[object], limit: int) -> list[Message]:
+        """A batch tells the present floor: what lay below may have gone since it was written, and
+        ingest must not wait for it."""
         rows = self._rows(
-            "SELECT id, kind, topic, payload, session, seq FROM message"  # noqa: S608 (constants)
-            f" WHERE {where} ORDER BY id LIMIT ?",
+            "SELECT id, kind, topic, payload, session, seq, floor_seq, (SELECT min(lowest.seq)"  # noqa: S608 (constants)
+            " FROM message AS lowest WHERE lowest.session = message.session AND lowest.seq >= 0)"
+            f" FROM message WHERE {where} ORDER BY id LIMIT ?",
             (*values, limit),
         )
-        return [Message(row[0], Kind(row[1]), *row[2:]) for row in rows]
+        return [
+            Message(row_id, Kind(kind), topic, _with_floor(payload, was, floor), session, seq)
+            for row_id, kind, topic, payload, session, seq, was, floor in rows
+        ]
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -291,6 +305,12 @@ class _Transaction:
             raise OutboxError(_advice(self._path, problem)) from problem
         if isinstance(error, sqlite3.Error):
             raise OutboxError(_advice(self._path, error)) from error
+
+
+def _with_floor(payload: bytes, was: int | None, floor: int | None) -> bytes:
+    if was == floor or floor is None:
+        return payload
+    return encode(dataclasses.replace(decode(payload), floor_seq=floor))
 
 
 def _advice(path: Path, error: Exception) -> str:

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import ssl
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sensor_agent.broker import BrokerConfig, hung_up, refused, tls_context, unreachable
 from sensor_agent.outbox import Message, Outbox, OutboxError
 from wire.messages import AgentState, AgentStatus, Committed, MessageError
 from wire.topics import ROOT, Kind, TopicError, parse, wearer_topic
@@ -61,31 +58,6 @@ class UplinkState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerConfig:
-    """Where the broker is and how to be let in."""
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    """Authority of the broker's certificate; None: the system's."""
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    mqtt5: bool = False
-
-    @property
-    def address(self) -> str:
-        """host:port for people."""
-        return f"{self.host}:{self.port}"
-
-
-class BrokerConfigError(ValueError):
-    """Settings that can never work; one sentence of what to do."""
-
-
 class _Sent:
     """Batches of one session that were published and are not committed."""
 
@@ -106,8 +78,8 @@ class Uplink:
         self.state = UplinkState.CONNECTING
         self.problem: str | None = None
         """What keeps us from the broker, with advice; None when nothing does."""
-        self.committed = 0
-        """Batches that the store has taken since the start."""
+        self.committed_batches = self.committed_samples = 0
+        """What the store has taken since the start."""
         self._broker, self._outbox, self._run, self._utc_ns = broker, outbox, run, utc_ns
         self._state_topic = wearer_topic(outbox.wearer, Kind.AGENT_STATE)
         self._retained: dict[str, bytes] = {}
@@ -182,7 +154,9 @@ class Uplink:
             await asyncio.to_thread(self._outbox.delivered, delivered)
             del self._delivered[: len(delivered)]
         for session, seq in list(self._commits.items()):
-            self.committed += await asyncio.to_thread(self._outbox.commit, session, seq)
+            batches, samples = await asyncio.to_thread(self._outbox.commit, session, seq)
+            self.committed_batches += batches
+            self.committed_samples += samples
             if self._commits[session] == seq:
                 del self._commits[session]
             if sent := self._sent.get(session):
@@ -289,7 +263,7 @@ class Uplink:
             protocol=MQTTv5 if broker.mqtt5 else MQTTv311,
         )
         if broker.tls:
-            client.tls_set_context(_tls_context(broker))
+            client.tls_set_context(tls_context(broker))
         if broker.user is not None:
             client.username_pw_set(broker.user, broker.password)
         client.reconnect_delay_set(1, RECONNECT_MAX_S)
@@ -300,10 +274,7 @@ class Uplink:
             with suppress(RuntimeError):  # the loop is closed: we are past caring
                 self._loop.call_soon_threadsafe(act, *args)
 
-        def refused(_client: object, _data: object) -> None:
-            hand_over(self._on_unreachable, sys.exception())
-
-        client.on_connect_fail = refused
+        client.on_connect_fail = lambda _c, _d: hand_over(self._on_unreachable, sys.exception())
         client.on_connect = lambda _c, _d, _f, reason, _p: hand_over(
             self._on_connect, reason.is_failure, str(reason)
         )
@@ -318,10 +289,7 @@ class Uplink:
     def _on_connect(self, is_failure: bool, reason: str) -> None:
         if is_failure:
             self.state = UplinkState.REFUSED
-            self._complain(
-                f"the broker at {self._broker.address} refused the log-in ({reason}); check user "
-                "and password, the user's name must be the wearer's pseudonym"
-            )
+            self._complain(refused(self._broker, reason))
             return
         if self.problem is not None:
             log.info("connected to the broker at %s", self._broker.address)
@@ -331,7 +299,7 @@ class Uplink:
 
     def _on_unreachable(self, error: BaseException | None) -> None:
         self.state = UplinkState.CONNECTING
-        self._complain(_advice(self._broker, error))
+        self._complain(unreachable(self._broker, error))
 
     def _on_disconnect(self) -> None:
         self._greeted = False
@@ -344,10 +312,7 @@ class Uplink:
                 "on disk and follow when it is back"
             )
         else:
-            self._complain(
-                f"the broker at {self._broker.address} hung up before the log-in; check whether "
-                "the port expects TLS"
-            )
+            self._complain(hung_up(self._broker))
 
     def _complain(self, problem: str) -> None:
         """Log a problem once, not at every retry."""
@@ -393,39 +358,3 @@ class Uplink:
         deadline_s = time.monotonic() + 1.0
         while stopper.is_alive() and time.monotonic() < deadline_s:
             await asyncio.sleep(0.01)
-
-
-def _tls_context(broker: BrokerConfig) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-        if broker.cert_file:
-            context.load_cert_chain(broker.cert_file, broker.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BrokerConfigError(
-            f"the TLS files cannot be used ({error}); check the paths of authority, certificate "
-            "and key, and that they are PEM files"
-        ) from error
-    return context
-
-
-_ADVICE: Iterable[tuple[type[BaseException], str]] = (
-    (
-        ssl.SSLCertVerificationError,
-        "its certificate is not trusted: give its authority as CA file, and the host name that "
-        "stands in the certificate",
-    ),
-    (ssl.SSLError, "it does not answer in TLS: check the port, or that TLS is meant"),
-    (socket.gaierror, "no machine is known by that name: check the name and the network"),
-    (ConnectionRefusedError, "nothing listens there: check that it runs, and the port"),
-    (TimeoutError, "it does not answer: check the address, the network and the firewall"),
-)
-
-
-def _advice(broker: BrokerConfig, error: BaseException | None) -> str:
-    for kind, text in _ADVICE:
-        if isinstance(error, kind):
-            return f"cannot reach the broker at {broker.address}; {text}"
-    return (
-        f"cannot reach the broker at {broker.address} ({error}); check the address and whether "
-        "the port expects TLS"
-    )

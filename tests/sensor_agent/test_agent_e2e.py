@@ -17,10 +17,10 @@ import pytest_asyncio
 
 from sensor_agent.agent import Agent, AgentConfig, AgentReport
 from sensor_agent.ble import Radio
+from sensor_agent.broker import BrokerConfig
 from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
-from sensor_agent.uplink import BrokerConfig
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.world import VirtualWorld

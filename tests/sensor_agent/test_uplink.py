@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from sensor_agent import uplink as uplink_module
+from sensor_agent.broker import BrokerConfig, BrokerConfigError
 from sensor_agent.outbox import Outbox
-from sensor_agent.uplink import BrokerConfig, BrokerConfigError, Uplink, UplinkState
+from sensor_agent.uplink import Uplink, UplinkState
 from tests.sensor_agent.broker_side import Ingest, until
 from tests.sensor_agent.test_outbox import batch
 from tests.servers import Mosquitto, free_port, wait_until_listening
@@ -74,7 +75,7 @@ async def test_live_batches_go_out_at_once_and_are_deleted_when_committed(
                 fill(outbox, session, seq, seq)
                 uplink.appended()
                 began = time.monotonic()
-                await until(lambda: uplink.committed == seq + 1, 5)  # noqa: B023
+                await until(lambda: uplink.committed_batches == seq + 1, 5)  # noqa: B023
                 assert time.monotonic() - began < 0.5
             assert outbox.batch_count() == 0
         assert set(ingest.counts().values()) == {1}
