@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from bumble import core, gatt
+from bumble import att, core, gatt
 from bumble.device import Connection
 
 from sensor_agent.virtual.encoders.base import (
@@ -65,6 +65,11 @@ class VirtualSensor:
     def name(self) -> str:
         """Local name in the advertisement."""
         return self.encoder.name
+
+    @property
+    def origin_ns(self) -> int | None:
+        """Host monotonic time of the recording's first sample; None before the first stream."""
+        return self._playback.origin_ns
 
     @property
     def is_connected(self) -> bool:
@@ -156,6 +161,9 @@ class VirtualSensor:
         return self.encoder.read(uuid)
 
     def _write(self, uuid: str, connection: Connection, data: bytes) -> None:
+        can_indicate = self._characteristics[uuid].properties & _PROPERTY["indicate"]
+        if can_indicate and not self._is_listening(uuid):  # as control points do
+            raise att.ATT_Error(att.ErrorCode.CCCD_IMPROPERLY_CONFIGURED)
         # a task, so that the answer follows the write response as on a real sensor
         self._spawn(self._answer(self.encoder.write(uuid, bytes(data), connection.att_mtu)))
 
@@ -168,7 +176,7 @@ class VirtualSensor:
         if self._connection is None:
             return
         characteristic = self._characteristics[push.characteristic]
-        if characteristic.properties & gatt.Characteristic.Properties.INDICATE:
+        if characteristic.properties & _PROPERTY["indicate"]:
             await self._device.indicate_subscriber(self._connection, characteristic, push.data)
         else:
             await self._device.notify_subscriber(self._connection, characteristic, push.data)

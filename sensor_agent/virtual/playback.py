@@ -50,6 +50,11 @@ class Playback:
         self._clock_start_ns = 0
         self._boot_ns = 0
 
+    @property
+    def origin_ns(self) -> int | None:
+        """Host monotonic time of the recording's first sample; None before the first stream."""
+        return self._origin_ns
+
     def restart_clock(self, start_ns: int) -> None:
         """Power-on: the device clock shows `start_ns` now."""
         self._boot_ns = self._clock.monotonic_ns()
