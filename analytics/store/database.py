@@ -106,3 +106,23 @@ class Database:
                 f"check that {self.path.parent} is writable, that its disk has room, "
                 "and that the file is a SQLite database",
             ) from error
+
+
+@contextmanager
+def only_one(path: Path, what: str) -> Iterator[None]:
+    """Hold `path` as a lock between processes; StoreError when another process holds it.
+
+    An open exclusive transaction is a lock that works on every system and ends with the process,
+    however it ends.
+    """
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"another {what} works on {path.parent}", f"stop it before you start this {what}"
+            ) from error
+        yield
+    finally:
+        connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 
@@ -21,6 +22,17 @@ class Ledger:
     """The part of the clinic database that belongs to ingest."""
 
     _db: Database
+
+    def ingest_id(self) -> str:
+        """A random name of this data directory's ingest, the same at every call: the broker keeps
+        what it has not delivered under this name."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO setting (name, value) VALUES ('ingest_id', ?) ON CONFLICT DO NOTHING",
+                (f"tl-ingest-{secrets.token_hex(5)}",),
+            )
+            row = connection.execute("SELECT value FROM setting WHERE name = 'ingest_id'")
+            return str(row.fetchone()[0])
 
     def watermarks(self, keys: Iterable[SessionKey]) -> dict[SessionKey, Watermark]:
         """The watermark of every session asked for; an unknown one has the empty watermark."""
