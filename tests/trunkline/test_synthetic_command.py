@@ -54,6 +54,8 @@ def test_json_summary(tmp_path: Path) -> None:
     ("options", "code", "text"),
     [
         (["--start-utc", "yesterday"], 2, "2026-03-02"),
+        (["--start-utc", "0001-01-01T00:00:00+05:00"], 2, "2026-03-02"),
+        (["--hours", "0.0001"], 2, "1 s"),
         (["--start-utc", "2026-03-02T07:00:00"], 2, "time zone"),
         (["--rate", "0"], 2, "1000 Hz"),
         (["--placement", "wrist_left"], 2, "T12"),

@@ -58,7 +58,7 @@ def command(
         )
     except SyntheticError as error:
         raise click.UsageError(str(error)) from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise click.BadParameter(
             f"{start_utc!r} is not a time; use for example 2026-03-02T07:00:00Z",
             param_hint="--start-utc",

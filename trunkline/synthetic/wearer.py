@@ -76,8 +76,8 @@ class SyntheticWearer:
             )
         if story not in STORIES:
             raise SyntheticError(f"story {story!r} is unknown; use one of {', '.join(STORIES)}")
-        if not (0 < duration_s <= 31 * 86400 and 5 <= rate_hz <= 1000):
-            raise SyntheticError("use a duration of up to 31 days and a rate of 5 to 1000 Hz")
+        if not (1 <= duration_s <= 31 * 86400 and 5 <= rate_hz <= 1000):
+            raise SyntheticError("use a duration of 1 s to 31 days and a rate of 5 to 1000 Hz")
         if start_utc is not None and start_utc.tzinfo is None:
             raise SyntheticError("start_utc has no time zone; use for example 2026-03-02T07:00Z")
         self.rate_hz = float(rate_hz)
