@@ -11,7 +11,7 @@ from bleak.backends.scanner import BaseBleakScanner
 from sensor_agent.clock import HostClock, SystemClock
 from sensor_agent.virtual.bleak_backend import bind_backend
 from sensor_agent.virtual.encoders import ENCODERS
-from sensor_agent.virtual.motion import Motion
+from sensor_agent.virtual.motion import Motion, MotionError
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions, Playback
 from sensor_agent.virtual.radio import SUPERVISION_TIMEOUT_S, VirtualAir, VirtualRadio
@@ -77,10 +77,19 @@ class VirtualWorld:
         name_suffix: str | None = None,
         conditions: Conditions | None = None,
     ) -> VirtualSensor:
-        """Switch a sensor on; it advertises at once. Raises KeyError for an unknown profile."""
+        """Switch a sensor on; it advertises at once.
+
+        Raises KeyError for an unknown profile and MotionError when the recording lacks what the
+        sensor measures: missing rotation is not rest.
+        """
         conditions = conditions or Conditions()
         number = len(self.sensors) + 1
         encoder = ENCODERS[profile_id](name_suffix or f"{number:08d}")
+        if encoder.measures_rotation and motion.gyro is None:
+            raise MotionError(
+                f"the recording has no rotation, which {profile_id} always sends; "
+                "choose a sensor without gyroscope, for example polar_h10"
+            )
         address = f"C4:F1:00:00:{number >> 8:02X}:{number & 255:02X}"
         radio = VirtualRadio(self._air, encoder.name, address)
         playback = Playback(motion, self.clock, conditions)

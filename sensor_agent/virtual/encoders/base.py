@@ -68,6 +68,8 @@ class Encoder(Protocol):
     advertised_uuids: tuple[str, ...]
     services: tuple[Service, ...]
     """Without the battery service, which the peripheral adds to every sensor."""
+    measures_rotation: bool
+    """Whether the sensor has a gyroscope; then a recording has to have rotation, too."""
     clock_start_ns: int
     """What the device clock shows right after power-on."""
     stream: Stream | None

@@ -42,6 +42,7 @@ class MovesenseEncoder:
         ),
     )
     advertised_uuids: tuple[str, ...] = (_ADVERTISED,)
+    measures_rotation = True
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:
@@ -88,8 +89,9 @@ class MovesenseEncoder:
             arrays.append((counts * _ACCEL_STEP_MPS2).astype(np.float32))
             values["accel"] = arrays[-1]
         if self._sensors != "Acc":
-            rates = np.zeros((len(accel), 3)) if gyro is None else np.degrees(gyro)
-            counts = np.clip(np.rint(rates / _GYRO_STEP_DPS), -32768, 32767)
+            if gyro is None:
+                raise ValueError("a Movesense always measures rotation")
+            counts = np.clip(np.rint(np.degrees(gyro) / _GYRO_STEP_DPS), -32768, 32767)
             arrays.append((counts * _GYRO_STEP_DPS).astype(np.float32))
             values["gyro"] = np.radians(arrays[-1].astype(np.float64)).astype(np.float32)
         stamp_ms = (int(device_t_ns[0]) // 1_000_000) % 2**32

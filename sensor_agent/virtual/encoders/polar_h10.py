@@ -48,6 +48,7 @@ class PolarH10Encoder:
         ),
     )
     advertised_uuids: tuple[str, ...] = ()
+    measures_rotation = False
     clock_start_ns = 599_616_000 * 1_000_000_000
     """2019-01-01 in nanoseconds since 2000."""
 

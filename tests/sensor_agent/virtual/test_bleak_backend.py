@@ -9,7 +9,12 @@ from collections.abc import Callable
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakDeviceNotFoundError, BleakError
+from bleak.exc import (
+    BleakDeviceNotFoundError,
+    BleakError,
+    BleakGATTProtocolError,
+    BleakGATTProtocolErrorCode,
+)
 from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
 
 from sensor_agent.virtual.motion import Motion
@@ -194,6 +199,22 @@ async def test_connect_times_out_and_works_later(
 async def test_unknown_address_is_not_found(world: VirtualWorld) -> None:
     with pytest.raises((BleakDeviceNotFoundError, TimeoutError)):
         await BleakClient("C4:F1:00:00:00:99", timeout=0.2, backend=world.client_backend).connect()
+
+
+async def test_control_point_wants_its_indications_on(
+    world: VirtualWorld, make_motion: MakeMotion
+) -> None:
+    sensor = await world.add_sensor("polar_h10", make_motion(50, 1))
+    control = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
+    answers: list[bytes] = []
+    async with BleakClient(await find(world, sensor), backend=world.client_backend) as client:
+        with pytest.raises(BleakGATTProtocolError) as caught:
+            await client.write_gatt_char(control, b"\x01\x02", response=True)
+        assert caught.value.code == BleakGATTProtocolErrorCode.CCCD_IMPROPERLY_CONFIGURED
+        await client.start_notify(control, lambda _sender, data: answers.append(bytes(data)))
+        await client.write_gatt_char(control, b"\x01\x02", response=True)
+        await until(lambda: bool(answers))
+    assert answers[0][:5] == bytes.fromhex("f001020000")
 
 
 async def test_several_sensors_at_once(world: VirtualWorld, make_motion: MakeMotion) -> None:

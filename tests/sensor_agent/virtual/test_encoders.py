@@ -10,6 +10,8 @@ import pytest
 from sensor_agent.virtual.encoders import ENCODERS
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
+from sensor_agent.virtual.motion import Motion, MotionError
+from sensor_agent.virtual.world import VirtualWorld
 
 COMMANDS = "34800001-7185-4d5d-b431-630e7050e8f0"
 CONTROL = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
@@ -118,3 +120,11 @@ def test_stray_writes_are_ignored(name: str) -> None:
     assert encoder.write("0000180d-0000-1000-8000-00805f9b34fb", b"\x01", 247) == []
     assert encoder.write(COMMANDS if name == "movesense" else CONTROL, b"", 247) == []
     assert encoder.stream is None
+
+
+async def test_recording_without_rotation_is_refused_by_a_sensor_that_measures_it() -> None:
+    async with VirtualWorld() as world:
+        still = Motion(50.0, np.zeros((50, 3)))
+        with pytest.raises(MotionError, match=r"no rotation.*polar_h10"):
+            await world.add_sensor("movesense", still)
+        assert (await world.add_sensor("polar_h10", still)).name.startswith("Polar H10 ")

@@ -33,8 +33,8 @@ class ManualClock(SystemClock):
 
 
 def playback(clock: ManualClock, **conditions: Any) -> Playback:
-    n = 104
-    made = Playback(Motion(52.0, np.arange(3.0 * n).reshape(n, 3)), clock, Conditions(**conditions))
+    rows = np.arange(3.0 * 104).reshape(104, 3)
+    made = Playback(Motion(52.0, rows, np.zeros((104, 3))), clock, Conditions(**conditions))
     made.restart_clock(0)
     return made
 
