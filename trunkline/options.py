@@ -121,6 +121,18 @@ def broker_options(command: Command) -> Command:
     return wrapped
 
 
+def data_dir_option(command: Command) -> Command:
+    """Adds --data-dir; the command gets `data_dir: Path`."""
+    return click.option(
+        "--data-dir",
+        envvar="TRUNKLINE_DATA_DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=default_data_dir,
+        show_default="the user's data folder",
+        help="Folder of clinic.db (people) and samples.db (embedded store).",
+    )(command)
+
+
 def store_options(command: Command) -> Command:
     """Adds the store's options; the command gets `store: StoreOptions`."""
 
@@ -149,14 +161,7 @@ def store_options(command: Command) -> Command:
         show_default=True,
         help="Where samples and results are kept.",
     )
-    @click.option(
-        "--data-dir",
-        envvar="TRUNKLINE_DATA_DIR",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=default_data_dir,
-        show_default="the user's data folder",
-        help="Folder of clinic.db (people) and samples.db (embedded store).",
-    )
+    @data_dir_option
     @wraps(command)
     def wrapped(
         *,
