@@ -40,6 +40,7 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "trunkline", *self.arguments],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # greetings and progress; what matters comes on stderr
             env=os.environ | self.environment,
         )
         self.started_s = now_s

@@ -66,6 +66,7 @@ def command(
     Example: trunkline up --data-dir ~/trunkline --wearer p-001 --sensor auto
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     if demo:
         from trunkline.demo import WEARER
 
