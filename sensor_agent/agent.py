@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ SENSORS_STOP_S = 3.0
 MAX_PENDING = 1200
 """Batches in memory while the disk takes nothing: 10 minutes of two sensors, below 1 MB."""
 DISK_RETRY_S = 1.0
+POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,27 @@ class Agent:
         self._small.append((Kind.MARK, wearer_topic(self.config.wearer, Kind.MARK), mark.dump()))
         self._to_write.set()
 
-    async def run(self, stop: asyncio.Event, drain_s: float = 0.0) -> AgentReport:
-        """Stream until `stop` is set; then wait up to `drain_s` until the store has everything."""
+    async def committed(self, session: str) -> None:
+        """Return when the store has every batch that `session` has made so far."""
+        while self._small or self._pending:
+            await asyncio.sleep(POLL_S)
+        last = await asyncio.to_thread(self.outbox.last_seq, session)
+        while last is not None:
+            held = await asyncio.to_thread(self.outbox.batches_from, session, 0, 1)
+            if not held or (held[0].seq or 0) > last:
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def drained(self) -> None:
+        """Return when nothing is left to deliver."""
+        while self._small or self._pending or not await asyncio.to_thread(self.outbox.is_empty):
+            await asyncio.sleep(POLL_S)
+
+    async def run(
+        self, stop: asyncio.Event, finish: Callable[[], Awaitable[None]] | None = None
+    ) -> AgentReport:
+        """Stream until `stop` is set; `finish` is awaited between the end of the last sensor and
+        the goodbye to the broker."""
         self.uplink.set_agent_state(AgentState.INIT)
         uplink = asyncio.create_task(self.uplink.run())
         services = [uplink, *_tasks(self._write_forever(), self._report_forever())]
@@ -118,7 +138,8 @@ class Agent:
             done, _ = await asyncio.wait([stopped, *services], return_when=asyncio.FIRST_COMPLETED)
             await _cancel(sensors, SENSORS_STOP_S)
             await self._write()
-            await self._drain(drain_s)
+            if finish is not None:
+                await finish()
             await self._report()
             self.uplink.close()
             await asyncio.wait([uplink], timeout=5.0)
@@ -128,12 +149,6 @@ class Agent:
         finally:
             await _cancel([stopped, *services, *sensors], 1.0)
             self.outbox.close()
-
-    async def _drain(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while await asyncio.to_thread(self.outbox.batch_count):
-                    await asyncio.sleep(0.05)
 
     async def _final(self) -> AgentReport:
         counters = [session.batcher.counters for session in self.sessions.values()]

@@ -50,6 +50,10 @@ class ScaledClock:
         self._real0_ns = time.monotonic_ns()
         self._utc0_ns = time.time_ns() if utc0_ns is None else utc0_ns
 
+    def set_utc(self, monotonic_ns: int, utc_ns: int) -> None:
+        """Let UTC be `utc_ns` at `monotonic_ns`."""
+        self._utc0_ns = utc_ns - monotonic_ns
+
     def monotonic_ns(self) -> int:
         return round((time.monotonic_ns() - self._real0_ns) * self.speed)
 

@@ -181,6 +181,17 @@ class Outbox:
         """The newest row's id, 0 when there is none."""
         return int(self._rows("SELECT coalesce(max(id), 0) FROM message")[0][0])
 
+    def last_seq(self, session: str) -> int | None:
+        """The highest number held of a session, None when there is none."""
+        highest: int | None = self._rows(
+            "SELECT max(seq) FROM message WHERE session = ? AND seq >= 0", (session,)
+        )[0][0]
+        return highest
+
+    def is_empty(self) -> bool:
+        """Whether nothing is left to deliver."""
+        return not self._rows("SELECT 1 FROM message LIMIT 1")
+
     def batch_count(self) -> int:
         """Batches held."""
         return int(self._rows("SELECT count(*) FROM message WHERE seq IS NOT NULL")[0][0])

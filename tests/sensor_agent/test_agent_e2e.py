@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,13 @@ async def agent_running(
     agent = Agent(config, world.clock, radio)
     agent.uplink._client.reconnect_delay_set(0.2, 0.2)
     stop = asyncio.Event()
-    task = asyncio.create_task(agent.run(stop, drain_s))
+
+    async def drain() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                await agent.drained()
+
+    task = asyncio.create_task(agent.run(stop, drain))
     try:
         yield Bench(world, agent, stop, task)
     finally:
