@@ -14,27 +14,40 @@ Figure = dict[str, Any]
 
 _INK: Final = "#22313a"
 _GRID: Final = "#e4e2dc"
+_MOVEMENT_COLOURS: Final = (
+    "#2f7f73",
+    "#8f7fb8",
+    "#54407f",
+    "#d9a441",
+    "#6fa8c9",
+    "#1f5f8b",
+    "#9aa3a9",
+)
 _SYMBOLS: Final = {"pain": "circle", "numbness": "square", "paraesthesia": "diamond"}
 
 
-def _layout(height: int, y_title: str, labels: Sequence[str], **more: Any) -> Figure:
+def _layout(y_title: str, labels: Sequence[str], ticks: Sequence[str], **more: Any) -> Figure:
+    """`labels` are the categories of the x axis, `ticks` what is written there ("": nothing)."""
     axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "fixedrange": True}
     return {
-        "height": height,
-        "margin": {"l": 56, "r": 16, "t": 8, "b": 32},
+        "height": 240,
+        "margin": {"l": 52, "r": 8, "t": 10, "b": 40},
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": _INK},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hovermode": "x unified",
         "barmode": "stack",
         "bargap": 0.35,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "showlegend": False,
         "xaxis": {
             **axis,
             "type": "category",
             "categoryorder": "array",
             "categoryarray": list(labels),
             "range": [-0.5, len(labels) - 0.5],
+            "tickvals": [label for label, tick in zip(labels, ticks, strict=True) if tick],
+            "ticktext": [tick for tick in ticks if tick],
+            "tickangle": 0,
         },
         "yaxis": {**axis, "title": {"text": y_title}, "rangemode": "tozero"},
         **more,
@@ -56,6 +69,23 @@ def _postures(labels: Sequence[str], parts: Sequence[Exposure], per_unit: float)
     ]
 
 
+def _missing(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:
+    """The words "no data" where a bar would be."""
+    return [
+        {
+            "x": label,
+            "y": 0,
+            "yanchor": "bottom",
+            "text": words.NO_DATA,
+            "showarrow": False,
+            "textangle": -90,
+            "font": {"size": 12, "color": "#55636c"},
+        }
+        for label, part in zip(labels, parts, strict=True)
+        if part.worn_min is None
+    ]
+
+
 def _slouch(labels: Sequence[str], parts: Sequence[Exposure]) -> Figure:
     bands = [part.slouched_min for part in parts]
     return {
@@ -67,13 +97,27 @@ def _slouch(labels: Sequence[str], parts: Sequence[Exposure]) -> Figure:
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [None if band is None else band.high - band.mid for band in bands],
-            "arrayminus": [None if band is None else band.mid - band.low for band in bands],
+            "array": [band.high - band.mid if band and band.mid else None for band in bands],
+            "arrayminus": [band.mid - band.low if band and band.mid else None for band in bands],
             "color": _INK,
             "thickness": 1.5,
         },
         "hovertemplate": "%{y:.0f} min",
     }
+
+
+def _movements(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:
+    return [
+        {
+            "type": "bar",
+            "name": name,
+            "x": list(labels),
+            "y": [words.count_of(part, kinds) for part in parts],
+            "marker": {"color": colour},
+            "hovertemplate": "%{y}",
+        }
+        for (name, kinds), colour in zip(words.TRIGGERS.items(), _MOVEMENT_COLOURS, strict=True)
+    ]
 
 
 def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
@@ -96,15 +140,16 @@ def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
                     "opacity": 0.8,
                 },
                 "hovertemplate": "%{y} of 10 %{text}",
-                "showlegend": True,
             }
         )
     return traces
 
 
-def _symptom_figure(labels: Sequence[str], entries: Sequence[tuple[str, DiaryEntry]]) -> Figure:
-    layout = _layout(200, "strength (0–10)", labels)
-    layout["yaxis"] |= {"range": [-0.5, 10.5], "dtick": 5}
+def _symptom_figure(
+    labels: Sequence[str], ticks: Sequence[str], entries: Sequence[tuple[str, DiaryEntry]]
+) -> Figure:
+    layout = _layout("strength (0–10)", labels, ticks)
+    layout["yaxis"] |= {"range": [-0.8, 10.8], "dtick": 5}
     return {"data": _symptoms(entries), "layout": layout}
 
 
@@ -113,52 +158,37 @@ def week(
 ) -> Mapping[str, Figure]:
     """Figures of the week by the id of their element."""
     labels = [f"{day.date:%a} {day.date.day}" for day in days]
+    ticks = [f"{day.date:%a}<br>{day.date.day}" for day in days]
     parts = [day.exposure for day in days]
     by_date = {day.date: label for day, label in zip(days, labels, strict=True)}
     placed = [(by_date[words.local(entry.at_ns, zone).date()], entry) for entry in diary]
-    counts = [
-        {
-            "type": "bar",
-            "name": name,
-            "x": labels,
-            "y": [words.count_of(part, kinds) for part in parts],
-            "hovertemplate": "%{y}",
-        }
-        for name, kinds in words.TRIGGERS.items()
-    ]
+    missing = _missing(labels, parts)
     return {
         "week-postures": {
             "data": _postures(labels, parts, 60),
-            "layout": _layout(280, "worn hours", labels),
+            "layout": _layout("worn hours", labels, ticks, annotations=missing),
         },
         "week-slouch": {
             "data": [_slouch(labels, parts)],
-            "layout": _layout(220, "minutes", labels, showlegend=False),
+            "layout": _layout("minutes", labels, ticks, annotations=missing),
         },
         "week-movements": {
-            "data": counts,
+            "data": _movements(labels, parts),
             "layout": _layout(
-                300, "count", labels, barmode="group", bargap=0.2, colorway=list(_COLORWAY)
+                "count", labels, ticks, barmode="group", bargap=0.2, annotations=missing
             ),
         },
-        "week-symptoms": _symptom_figure(labels, placed),
+        "week-symptoms": _symptom_figure(labels, ticks, placed),
     }
-
-
-_COLORWAY: Final = (
-    "#2f7f73",
-    "#8f7fb8",
-    "#5b4b8a",
-    "#d9a441",
-    "#6fa8c9",
-    "#2b6a94",
-    "#c2410c",
-)
 
 
 def day(reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo) -> Mapping[str, Figure]:
     """Figures of a day's hours by the id of their element."""
     labels = [hour.hour.label for hour in reading.hours]
+    ticks = [
+        f"{hour.hour.hour:02d}" if hour.hour.hour % 3 == 0 and not hour.hour.fold else ""
+        for hour in reading.hours
+    ]
     parts = [hour.exposure for hour in reading.hours]
     by_hour = {(hour.hour.hour, hour.hour.fold): hour.hour.label for hour in reading.hours}
     placed = []
@@ -168,11 +198,15 @@ def day(reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo) -> Ma
     return {
         "day-postures": {
             "data": _postures(labels, parts, 1),
-            "layout": _layout(260, "worn minutes", labels),
+            "layout": _layout("worn minutes", labels, ticks),
         },
         "day-slouch": {
             "data": [_slouch(labels, parts)],
-            "layout": _layout(200, "minutes", labels, showlegend=False),
+            "layout": _layout("minutes", labels, ticks),
         },
-        "day-symptoms": _symptom_figure(labels, placed),
+        "day-movements": {
+            "data": _movements(labels, parts),
+            "layout": _layout("count", labels, ticks),
+        },
+        "day-symptoms": _symptom_figure(labels, ticks, placed),
     }

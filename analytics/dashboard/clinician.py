@@ -75,7 +75,7 @@ def day_of(text: str, zone: ZoneInfo) -> Day:
         on = date.fromisoformat(text)
     except ValueError:
         abort(404)
-    if not 1970 < on.year < 2100:
+    if on.isoformat() != text or not 1970 < on.year < 2100:
         abort(404)
     return Day(on, zone)
 
@@ -100,7 +100,7 @@ def _week(wearer: str, day: Day) -> ResponseReturnValue:
         week=day.week(),
         now=now_json(found.now(wearer), found.clock_ns(), day.zone),
         chosen=chosen.exposure,
-        ribbon=ribbon(day, chosen.line),
+        ribbon=ribbon(day, chosen.line, day_diary),
         figures=figures,
         by_day=tables.exposure_by_day(exposures),
         by_hour=tables.exposure_by_hour(chosen.exposure),

@@ -99,16 +99,16 @@ def _today() -> dict[str, Any]:
     found, zone = readings(), own_zone()
     reading = found.day(current_user.wearer, found.today(zone))
     exposure = reading.exposure.exposure
-    now_ns = found.clock_ns()
+    now_ns, entries = found.clock_ns(), _entries()
     return {
         "day": reading.day,
         "exposure": exposure,
         "longest_sitting": words.minutes_or_why(reading.exposure.longest_sitting_min, exposure),
-        "ribbon": ribbon(reading.day, reading.line),
+        "ribbon": ribbon(reading.day, reading.line, entries),
         "hours": tables.exposure_by_hour(reading.exposure),
         "movements": tables.movements_by_hour(reading.exposure),
         "entries": [
             (words.local(entry.at_ns, zone), text_of(entry), entry.id, may_undo(entry, now_ns))
-            for entry in _entries()
+            for entry in entries
         ],
     }

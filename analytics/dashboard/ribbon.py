@@ -5,19 +5,30 @@ Height says the same as colour, so that the ribbon reads without colours, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.dashboard import words
+from analytics.dashboard.diary import text_of
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.timeline import MINUTE_S, NO_DATA, POSTURES, Timeline, runs
+from analytics.store.records import DiaryEntry
 
-HEIGHT = {"walking": 40, "standing": 30, "sitting": 20, "lying": 10, "unknown": 4, "not_worn": 2}
-BASE = 44
+HEIGHT: Final = {
+    "walking": 40,
+    "standing": 30,
+    "sitting": 20,
+    "lying": 10,
+    "unknown": 4,
+    "not_worn": 2,
+}
+BASE: Final = 44
 """Bottom of the posture strip; the slouch strip lies below."""
-_BAND_OF = ["lying" if word in words.LYING else word for word in POSTURES]
+_BAND_OF: Final = ["lying" if word in words.LYING else word for word in POSTURES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +44,28 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One symptom; x in minutes from the start of the day."""
+
+    css: str
+    x: float
+    text: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ribbon:
     """The drawing of one day, `minutes` wide (1380, 1440 or 1500)."""
 
     minutes: int
     bars: tuple[Bar, ...]
+    marks: tuple[Mark, ...]
     ticks: tuple[tuple[int, str], ...]
     """(minute from the start of the day, wall-clock label)"""
 
 
-def ribbon(day: Day, line: Timeline) -> Ribbon:
-    """Draw a day: every minute shows its most frequent posture."""
+def ribbon(day: Day, line: Timeline, diary: Sequence[DiaryEntry]) -> Ribbon:
+    """Draw a day: every minute shows its most frequent posture; `diary` are that day's entries."""
     minutes = (day.end_ns - day.start_ns) // NS_PER_S // MINUTE_S
     posture = _majority(line.posture, minutes)
     posture[_majority(line.worn, minutes) == 0] = POSTURES.index("not_worn")
@@ -63,7 +85,16 @@ def ribbon(day: Day, line: Timeline) -> Ribbon:
         for hour in day.hours()
         if hour.hour % 3 == 0 and not hour.fold
     )
-    return Ribbon(minutes, tuple(bars), ticks)
+    marks = tuple(
+        Mark(
+            css=entry.symptom,
+            x=(entry.at_ns - day.start_ns) / NS_PER_S / MINUTE_S,
+            text="" if entry.severity is None else str(entry.severity),
+            title=f"{words.local(entry.at_ns, day.zone):%H:%M} {text_of(entry)}",
+        )
+        for entry in diary
+    )
+    return Ribbon(minutes, tuple(bars), marks, ticks)
 
 
 def _majority(code: NDArray[np.int8], minutes: int) -> NDArray[np.int8]:

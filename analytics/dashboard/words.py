@@ -101,12 +101,17 @@ def count_or_why(value: float | None, exposure: Exposure) -> str:
     return absent(exposure) if value is None else str(round(value))
 
 
+def band_range(band: Band) -> str:
+    """ "35–51 min": with the threshold 3° higher and lower."""
+    low = str(round(band.low)) if band.high < 59.5 else minutes(band.low)
+    return f"{low}–{minutes(band.high)}"
+
+
 def band_or_why(band: Band | None, exposure: Exposure) -> str:
-    """ "42 min (35–51 min)": nominal, and with the threshold 3° higher and lower."""
+    """ "42 min (35–51 min)"; no range for nothing."""
     if band is None:
         return absent(exposure)
-    low = str(round(band.low)) if band.high < 59.5 else minutes(band.low)
-    return f"{minutes(band.mid)} ({low}–{minutes(band.high)})"
+    return f"{minutes(band.mid)} ({band_range(band)})" if band.high else minutes(band.mid)
 
 
 def count_of(exposure: Exposure, kinds: tuple[str, ...]) -> int | None:

@@ -103,8 +103,9 @@ def timeline(minutes: Iterable[Item], start_ns: int, end_ns: int) -> Timeline:
     entries = list(chain.from_iterable(m.body["runs"] for m in items))
     seconds = np.array([entry[3] for entry in entries], np.int64)
     known = np.repeat(np.array([entry[:3] != _NOTHING for entry in entries], bool), seconds)
+    tables: tuple[dict[Any, int], ...] = (_POSTURE_CODES, _FLAG_CODES, _FLAG_CODES)
     columns = []
-    for column, codes in enumerate((_POSTURE_CODES, _FLAG_CODES, _FLAG_CODES)):
+    for column, codes in enumerate(tables):
         found = np.array([codes[entry[column]] for entry in entries], np.int8)
         lay = np.full(count_s, NO_DATA, np.int8)
         lay[at[known]] = np.repeat(found, seconds)[known]

@@ -2,7 +2,8 @@
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const config = { displayModeBar: false, responsive: true };
 
-for (const [id, figure] of Object.entries(figures)) {
-  await Plotly.newPlot(id, figure.data, figure.layout, config);
+for (const element of document.querySelectorAll(".chart")) {
+  const figure = figures[element.id];
+  await Plotly.newPlot(element, figure.data, figure.layout, config);
 }
 document.body.dataset.charts = "drawn";
