@@ -1,0 +1,237 @@
+"""One sensor's session over the virtual radio: which device, and what it does about trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from firmware_profiles.base import DecodeError
+from firmware_profiles.movesense_gsp import GspDecoder
+from firmware_profiles.registry import UnknownProfileError
+from sensor_agent import session as session_module
+from sensor_agent.ble import Radio
+from sensor_agent.clock import ScaledClock
+from sensor_agent.device_clock import HostUtc
+from sensor_agent.session import SensorConfig, SensorSession
+from sensor_agent.state import State
+from sensor_agent.virtual.motion import Motion
+from sensor_agent.virtual.world import VirtualWorld
+from tests.sensor_agent.broker_side import until
+from wire.batch import Batch
+from wire.ids import IdError
+from wire.messages import Birth, Placement
+
+SPEED = 10.0
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[VirtualWorld]:
+    async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.2) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def short_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "SCAN_S", 0.4)
+
+
+@pytest.fixture
+def still() -> Motion:
+    return Motion(52.0, np.zeros((52 * 600, 3)), np.zeros((52 * 600, 3)))
+
+
+class Desk:
+    """Sessions of one agent and what they handed on."""
+
+    def __init__(self, world: VirtualWorld) -> None:
+        self.world = world
+        self.radio = Radio(
+            scanner_backend=world.scanner_backend, client_backend=world.client_backend
+        )
+        self.utc = HostUtc(world.clock)
+        self.claimed: set[str] = set()
+        self.batches: list[Batch] = []
+        self.births: list[Birth] = []
+        self.states: list[State] = []
+
+    @asynccontextmanager
+    async def running(
+        self, profile: str = "movesense", device: str | None = None, silence_s: float = 60.0
+    ) -> AsyncIterator[SensorSession]:
+        session = SensorSession(
+            SensorConfig("trunk", Placement.T12, profile, device),
+            self.radio,
+            self.world.clock,
+            self.utc,
+            claimed=self.claimed,
+            silence_s=silence_s,
+            emit=lambda _sensor, batches: self.batches.extend(batches),
+            announce=lambda _sensor, birth: self.births.append(birth),
+            changed=lambda: None,
+        )
+        session._changed = lambda: self.states.append(session.state)
+        task = asyncio.create_task(session.run())
+        try:
+            yield session
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=5)
+            assert task.done()
+            assert session.state is State.STOPPED
+
+
+@pytest.fixture
+def desk(world: VirtualWorld) -> Desk:
+    return Desk(world)
+
+
+def streams(session: SensorSession) -> Callable[[], bool]:
+    return lambda: session.state is State.STREAMING
+
+
+async def test_the_way_through_the_states(desk: Desk, still: Motion) -> None:
+    await desk.world.add_sensor("movesense", still)
+    async with desk.running() as session:
+        await until(lambda: len(desk.batches) > 2)
+        assert session.status(7, 9).outbox_batches == 7
+    seen = [state for i, state in enumerate(desk.states) if state not in desk.states[:i]]
+    assert seen == [
+        State.SCANNING,
+        State.CONNECTING,
+        State.CONFIGURING,
+        State.STREAMING,
+        State.STOPPED,
+    ]
+    assert len(desk.births) == 1
+
+
+@pytest.mark.parametrize("device", ["Movesense 00000002", "00000002", "c4:f1:00:00:00:02"])
+async def test_a_device_is_meant_by_name_serial_or_address(
+    desk: Desk, still: Motion, device: str
+) -> None:
+    first = await desk.world.add_sensor("movesense", still)
+    second = await desk.world.add_sensor("movesense", still)
+    async with desk.running(device=device) as session:
+        await until(streams(session))
+        assert second.is_connected
+        assert not first.is_connected
+
+
+async def test_auto_takes_the_only_one_that_fits(desk: Desk, still: Motion) -> None:
+    await desk.world.add_sensor("polar_h10", still)
+    async with desk.running("auto") as session:
+        await until(streams(session))
+    assert desk.births[0].profile == "polar_h10"
+
+
+async def test_several_that_fit_are_not_guessed_between(
+    desk: Desk, still: Motion, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        await desk.world.add_sensor("movesense", still)
+    async with desk.running() as session:
+        await until(lambda: session.problem is not None)
+        assert "2 sensors in range fit" in str(session.problem)
+        await until(lambda: desk.states.count(State.SCANNING) >= 3)
+    assert len([r for r in caplog.records if r.name == "sensor_agent.session"]) == 1
+
+
+async def test_nothing_in_range_is_said_with_advice(desk: Desk) -> None:
+    async with desk.running() as session:
+        await until(lambda: session.problem is not None)
+        assert "not in range" in str(session.problem)
+        assert "trunkline scan" in str(session.problem)
+
+
+async def test_another_sessions_sensor_is_left_alone(desk: Desk, still: Motion) -> None:
+    await desk.world.add_sensor("movesense", still)
+    async with desk.running() as first:
+        await until(streams(first))
+        second = await desk.world.add_sensor("movesense", still)
+        async with desk.running() as other:
+            await until(streams(other))
+            assert second.is_connected
+
+
+async def test_a_refusal_is_said_and_tried_again(
+    desk: Desk, still: Motion, caplog: pytest.LogCaptureFixture
+) -> None:
+    sensor = await desk.world.add_sensor("movesense", still)
+    sensor.encoder.refuse_status = 503
+    caplog.set_level(logging.INFO)
+    async with desk.running() as session:
+        await until(lambda: session.problem is not None)
+        assert "status 503" in str(session.problem)
+        sensor.encoder.refuse_status = None
+        await until(streams(session))
+        assert session.problem is None
+    assert "C4:F1" not in caplog.text
+
+
+async def test_silence_is_a_reason_to_connect_anew(desk: Desk, still: Motion) -> None:
+    sensor = await desk.world.add_sensor("movesense", still)
+    async with desk.running(silence_s=8.0) as session:
+        await until(lambda: session.batcher.counters.samples > 100)
+        sensor.stall()
+        await until(lambda: session.state is not State.STREAMING)
+        assert "no samples for 8 s" in str(session.problem)
+        await sensor.resume(burst=False)
+        await until(streams(session))
+        assert session.status(0, None).reconnects == 1
+
+
+async def test_undecodable_packets_are_counted_and_survived(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+    decode, calls = GspDecoder.decode, iter(range(10**9))
+
+    def sometimes(decoder: GspDecoder, characteristic: str, data: bytes) -> list:
+        if next(calls) % 10 == 0:
+            raise DecodeError("made up")
+        return decode(decoder, characteristic, data)
+
+    monkeypatch.setattr(GspDecoder, "decode", sometimes)
+    async with desk.running() as session:
+        await until(lambda: session.batcher.counters.samples > 300)
+        status = session.status(0, None)
+    assert status.undecodable_packets >= 5
+    assert status.lost_samples >= 4 * (status.undecodable_packets - 2)
+
+
+async def test_a_bug_in_a_profile_does_not_end_the_session(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+
+    def broken(*_args: object) -> list:
+        raise ZeroDivisionError
+
+    decode = GspDecoder.decode
+    monkeypatch.setattr(GspDecoder, "decode", broken)
+    async with desk.running() as session:
+        await until(lambda: "unexpected error" in caplog.text)
+        monkeypatch.setattr(GspDecoder, "decode", decode)
+        await until(lambda: session.batcher.counters.samples > 100)
+
+
+async def test_stop_hands_on_what_was_not_a_full_batch(desk: Desk, still: Motion) -> None:
+    sensor = await desk.world.add_sensor("movesense", still)
+    async with desk.running() as session:
+        await until(lambda: session.batcher.counters.samples > 150)
+    assert sum(b.n for b in desk.batches) == session.batcher.counters.samples
+    assert sum(b.n for b in desk.batches) == sum(len(f.device_t_ns) for f in sensor.sent)
+    assert sensor.encoder.stream is None
+
+
+def test_a_sensor_needs_a_fitting_id_and_a_known_profile() -> None:
+    with pytest.raises(IdError):
+        SensorConfig("Trunk!", Placement.T12)
+    with pytest.raises(UnknownProfileError):
+        SensorConfig("trunk", Placement.T12, "no-such-thing")
