@@ -1,8 +1,9 @@
 """Samples in, findings out: one streaming computation, whatever the chunks.
 
-Samples become 50 Hz frames in trunk axes at once. Detectors run on blocks that are aligned to
-absolute time, each with a fixed context on both sides and a small state carried from block to
-block, so that a day fed in one piece and the same day fed second by second give the same findings.
+Samples become 50 Hz frames in trunk axes at once. What can be seen in the frames is observed in
+blocks that are aligned to absolute time, each with a fixed context on both sides; what it means is
+read from one block with the next one known, with a small state carried along. So a day fed in one
+piece and the same day fed second by second give the same findings.
 """
 
 from __future__ import annotations
@@ -13,31 +14,32 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from analytics.detect.findings import (
     SECOND_NS,
     Findings,
-    Movement,
     Posture,
     SlouchEpisode,
     Timeline,
     WalkingBout,
     join,
 )
+from analytics.detect.interpret import PostureState, read
+from analytics.detect.observe import Observations, joined, observe
 from analytics.detect.parameters import Parameters
-from analytics.detect.posture import PostureState, angles_of, known_frames, postures
+from analytics.detect.posture import LOW_SITES
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
-from analytics.detect.walking import walking_seconds
+from analytics.signal.angles import angles_of
 from analytics.signal.calibration import GRAVITY_MPS2, Calibration, ForwardSource, UpSource
-from analytics.signal.frames import Frames
+from analytics.signal.frames import Frames, joined_frames
 from analytics.signal.grid import GRID_HZ, Gridder
-from analytics.signal.orientation import UpFilter
+from analytics.signal.orientation import UpFilter, slow_up
 
 BLOCK_S: Final = 240
 """Results become final in such pieces; a multiple of the minute that the store keeps together."""
 CONTEXT_S: Final = 30
-"""What a block sees before and after itself; longer than any movement and its surroundings."""
+"""What a block sees before and after itself; longer than any movement and its surroundings.
+Findings are final at the latest 2 * BLOCK_S + CONTEXT_S after the sample."""
 
 PIECE: Final = 1 << 15
 """Samples handled at once: bounds the memory of a long push."""
@@ -74,7 +76,7 @@ class Live:
 class _State:
     """What is carried from block to block."""
 
-    posture: PostureState
+    posture: PostureState = field(default_factory=PostureState)
     slouch: SlouchState = field(default_factory=SlouchState)
     walking_start_s: int | None = None
     bouts: list[WalkingBout] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Pipeline:
     def __init__(self, context: SensorContext, parameters: Parameters | None = None) -> None:
         self.context = context
         self.parameters = parameters or Parameters()
-        self._state = _State(self._first_posture())
+        self._state = _State()
         self._last_ns: int | None = None
         self._final: list[Findings] = []
         self._next_s = 0
@@ -167,12 +169,6 @@ class Pipeline:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _first_posture(self) -> PostureState:
-        known = {"sitting": Posture.SITTING, "standing": Posture.STANDING}
-        return PostureState(
-            base=known.get(self.context.calibration.reference_posture or "", Posture.UNKNOWN)
-        )
-
     def _start_segment(self) -> None:
         calibration = self.context.calibration
         self._gridder = Gridder(
@@ -186,6 +182,7 @@ class Pipeline:
             bias = (float(turned[0]), float(turned[1]), float(turned[2]))
         self._up = UpFilter(bias)
         self._pending: list[Frames] = []
+        self._seen: list[Observations] = []
 
     def _push_segment(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         chunk = self._gridder.push(t_ns, np.ascontiguousarray(values.T))
@@ -206,7 +203,7 @@ class Pipeline:
     def _append(self, new: Frames) -> None:
         if not self._pending:
             self._next_s = new.k0 // GRID_HZ
-            new = _padded(new, new.k0 - self._next_s * GRID_HZ, 0)
+            new = new.padded(new.k0 - self._next_s * GRID_HZ, 0)
         self._pending.append(new)
 
     def _seconds_end(self) -> int:
@@ -222,43 +219,56 @@ class Pipeline:
         ahead = copy.copy(self)
         ahead._state = copy.deepcopy(self._state)
         ahead._pending = list(self._pending)
+        ahead._seen = list(self._seen)
         ahead._final = []
         return ahead
 
     def _end_segment(self) -> None:
         self._run_out()
         self._close_episodes()
-        self._pending = []
+        self._pending, self._seen = [], []
 
     def _run_out(self) -> None:
         """Run the blocks up to the newest sample, the last second filled up."""
         if self._pending:
             last = self._pending[-1]
-            self._pending[-1] = _padded(last, 0, -(last.k0 + len(last.valid)) % GRID_HZ)
+            self._pending[-1] = last.padded(0, -(last.k0 + len(last.valid)) % GRID_HZ)
             end_s = self._seconds_end()
             while self._next_s < end_s:
                 self._block(min(self._block_end(), end_s))
+            while self._seen:
+                self._read_first()
 
     def _block(self, stop_s: int) -> None:
-        """Detect in [next_s, stop_s) with the context that there is."""
+        """Observe [next_s, stop_s) with the context that there is; read the block before it."""
         start_s = self._next_s
-        frames = _joined(self._pending)
+        frames = joined_frames(self._pending)
         view = _cut(frames, start_s - CONTEXT_S, stop_s + CONTEXT_S)
         view = _with_up(view, self.context.has_gyro)
-        first_s = view.k0 // GRID_HZ
-        core = slice(start_s - first_s, stop_s - first_s)
-        self._final.append(self._detect(view, core, start_s, stop_s))
+        low_site = self.context.placement in LOW_SITES
+        self._seen.append(
+            observe(view, start_s, stop_s, low_site=low_site, parameters=self.parameters)
+        )
         self._next_s = stop_s
         self._pending = [_cut(frames, stop_s - CONTEXT_S, None)]
+        if len(self._seen) > 1:
+            self._read_first()
 
-    def _detect(self, view: Frames, core: slice, start_s: int, stop_s: int) -> Findings:
+    def _read_first(self) -> None:
+        """Postures, movements and episodes of the first observed block."""
         calibration, p = self.context.calibration, self.parameters
-        walking = walking_seconds(view, p.walking)[core]
-        up = known_frames(view)[:, core]
-        if calibration.up is UpSource.UNKNOWN:
-            posture = np.where(walking, Posture.WALKING, Posture.UNKNOWN).astype(np.int8)
-        else:
-            posture = postures(up, walking, self._state.posture, p.posture)
+        first = self._seen[0]
+        start_s, stop_s = first.first_s, first.first_s + first.seconds
+        reading = read(
+            joined(self._seen),
+            stop_s,
+            self._state.posture,
+            placement=self.context.placement,
+            calibration=calibration,
+            parameters=p,
+        )
+        self._seen = self._seen[1:]
+        posture, up = reading.posture, first.up_by_second
         angles = angles_of(up)
         sagittal = calibration.forward is not ForwardSource.UNKNOWN
         known = sagittal and calibration.up is not UpSource.UNKNOWN
@@ -268,32 +278,33 @@ class Pipeline:
         if self.context.placement in OBSERVABLE_AT:
             slouched = slouch(
                 start_s,
-                flexion,
+                angles,
                 posture == Posture.SITTING,
                 self._state.slouch,
+                directed=sagittal,
                 enter_deg=p.slouch.enter_deg(self.context.placement),
                 parameters=p.slouch,
             )
         measured = np.isfinite(up[0])
         episodes, self._state.slouch.closed = tuple(self._state.slouch.closed), []
-        movements: tuple[Movement, ...] = ()
-        return Findings(
-            start_ns=start_s * SECOND_NS,
-            end_ns=stop_s * SECOND_NS,
-            timelines=(
-                Timeline(
-                    start_s,
-                    posture,
-                    np.full(len(posture), np.nan, np.float32),
-                    flexion.astype(np.float32),
-                    lateral.astype(np.float32),
-                    slouched,
-                    np.where(measured, 1, -1).astype(np.int8),
-                ),
-            ),
-            movements=movements,
-            slouch_episodes=episodes,
-            walking_bouts=self._bouts(walking, start_s),
+        timeline = Timeline(
+            start_s,
+            posture,
+            reading.probability,
+            flexion.astype(np.float32),
+            lateral.astype(np.float32),
+            slouched,
+            np.where(measured, 1, -1).astype(np.int8),
+        )
+        self._final.append(
+            Findings(
+                start_ns=start_s * SECOND_NS,
+                end_ns=stop_s * SECOND_NS,
+                timelines=(timeline,),
+                movements=reading.movements,
+                slouch_episodes=episodes,
+                walking_bouts=self._bouts(posture == Posture.WALKING, start_s),
+            )
         )
 
     def _bouts(self, walking: NDArray[np.bool_], start_s: int) -> tuple[WalkingBout, ...]:
@@ -329,53 +340,17 @@ class Pipeline:
                     end_ns, end_ns, slouch_episodes=tuple(episodes), walking_bouts=tuple(bouts)
                 )
             )
-        self._state = _State(self._first_posture())
-
-
-def _padded(frames: Frames, lead: int, trail: int) -> Frames:
-    if not lead and not trail:
-        return frames
-    pad = ((0, 0), (lead, trail))
-    return Frames(
-        frames.k0 - lead,
-        np.pad(frames.valid, (lead, trail)),
-        np.pad(frames.up, pad, mode="edge"),
-        np.pad(frames.accel, pad, mode="edge"),
-        None if frames.gyro is None else np.pad(frames.gyro, pad),
-    )
+        self._state = _State()
 
 
 def _cut(frames: Frames, start_s: int, stop_s: int | None) -> Frames:
     """The part in [start_s, stop_s), as far as it exists."""
-    low = max(0, start_s * GRID_HZ - frames.k0)
-    high = None if stop_s is None else stop_s * GRID_HZ - frames.k0
-    return Frames(
-        frames.k0 + low,
-        frames.valid[low:high],
-        frames.up[:, low:high],
-        frames.accel[:, low:high],
-        None if frames.gyro is None else frames.gyro[:, low:high],
-    )
-
-
-def _joined(parts: list[Frames]) -> Frames:
-    if len(parts) == 1:
-        return parts[0]
-    gyro = [part.gyro for part in parts if part.gyro is not None]
-    return Frames(
-        parts[0].k0,
-        np.concatenate([part.valid for part in parts]),
-        np.concatenate([part.up for part in parts], axis=1),
-        np.concatenate([part.accel for part in parts], axis=1),
-        np.concatenate(gyro, axis=1) if gyro else None,
-    )
+    stop = None if stop_s is None else stop_s * GRID_HZ - frames.k0
+    return frames.part(start_s * GRID_HZ - frames.k0, stop)
 
 
 def _with_up(frames: Frames, has_gyro: bool) -> Frames:
-    """Without a gyroscope up is the 1 Hz low-pass of acceleration."""
+    """Without a gyroscope up is known only now, from the whole view."""
     if has_gyro:
         return frames
-    low = signal.butter(2, 1.0, fs=GRID_HZ, output="sos")
-    slow = signal.sosfiltfilt(low, frames.accel, axis=1)
-    up = slow / np.maximum(np.linalg.norm(slow, axis=0), 1e-9)
-    return Frames(frames.k0, frames.valid, up, frames.accel, frames.gyro)
+    return Frames(frames.k0, frames.valid, slow_up(frames.accel), frames.accel, frames.gyro)

@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from analytics.detect.dips import DipParameters
+from analytics.detect.excursions import ExcursionParameters
+from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
+from analytics.detect.pulses import PulseParameters
 from analytics.detect.slouch import SlouchParameters
 from analytics.detect.walking import WalkingParameters
 from analytics.signal.grid import GridParameters
+from analytics.signal.mounting import MountingParameters
 
 ALGORITHM_VERSION: Final = "1"
 """Counts up whenever the same samples and parameters give other results."""
@@ -27,6 +32,11 @@ class Parameters:
     """One frozen dataclass per detector."""
 
     grid: GridParameters = field(default_factory=GridParameters)
+    mounting: MountingParameters = field(default_factory=MountingParameters)
+    lying: LyingParameters = field(default_factory=LyingParameters)
+    pulses: PulseParameters = field(default_factory=PulseParameters)
+    dips: DipParameters = field(default_factory=DipParameters)
+    excursions: ExcursionParameters = field(default_factory=ExcursionParameters)
     posture: PostureParameters = field(default_factory=PostureParameters)
     slouch: SlouchParameters = field(default_factory=SlouchParameters)
     walking: WalkingParameters = field(default_factory=WalkingParameters)

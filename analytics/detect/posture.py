@@ -1,94 +1,211 @@
-"""Posture by the second: lying from tilt and azimuth, walking from its rhythm, sitting and standing
-from the known reference, the tilt against it and the movements in between."""
+"""Sitting or standing: the most probable sequence of states between the events that change them.
+
+Between two height changes the trunk stays in one state. Each stretch has some evidence from its
+tilt, each height change has evidence for being a rise, a descent or neither, walking is done
+standing, and the reference interval is known. The best path through all of it is found with the
+Viterbi algorithm, the probability of each state with the forward-backward algorithm.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.detect.findings import Posture
-from analytics.signal.frames import Frames
+from analytics.detect.pulses import Pulse
 from analytics.signal.parameter import parameter
+
+
+class State(IntEnum):
+    """What the wearer does; CROUCH is a squat that is held."""
+
+    SIT = 0
+    STAND = 1
+    CROUCH = 2
+    LIE = 3
+
+
+LOW_SITES: Final = frozenset({"waist", "pelvis", "L5"})
+"""Placements that follow the pelvis: sitting tilts them backward."""
+_NEVER: Final = -1e9
 
 
 @dataclass(frozen=True, slots=True)
 class PostureParameters:
-    """Which tilt belongs to which posture."""
+    """Evidence, in units of log odds."""
 
-    lying_deg: float = parameter(
-        60.0, unit="deg", reason="tilt from upright beyond which a trunk is not carried"
+    rise_m: float = parameter(0.17, unit="m", reason="half of the lowest real rise in HAPT")
+    per_metre: float = parameter(16.0, unit="1/m", reason="0.1 m more height is five times as sure")
+    largest_m: float = parameter(0.45, unit="m", reason="more height is no more proof")
+    speed_mps: float = parameter(0.22, unit="m/s", reason="peak speed of a slow rise")
+    per_speed: float = parameter(4.0, unit="s/m", reason="speed is proof as height is")
+    opposite_share: float = parameter(0.45, unit="1", reason="way back allowed inside a rise")
+    per_opposite: float = parameter(4.0, unit="1", reason="what comes back was no rise")
+    drift_mps: float = parameter(0.25, unit="m/s", reason="velocity left over that is normal")
+    per_drift: float = parameter(4.0, unit="s/m", reason="more makes the height doubtful")
+    unrest_radps: float = parameter(0.7, unit="rad/s", reason="activity at both edges, summed")
+    per_unrest: float = parameter(1.5, unit="s/rad", reason="without rest the height is doubtful")
+    lean_deg: float = parameter(
+        14.0, unit="deg", reason="rising or sitting down without leaning is riding a lift"
     )
-    upright_deg: float = parameter(
-        45.0, unit="deg", reason="15 deg of hysteresis: propped-up lying stays lying"
-    )
-
-
-@dataclass(slots=True)
-class PostureState:
-    """What the posture of the next second depends on."""
-
-    lying: bool = False
-    base: Posture = Posture.UNKNOWN
-    """Last known sitting or standing."""
+    per_lean: float = parameter(0.3, unit="1/deg", reason="5 deg less lean: five times less sure")
+    most: float = parameter(5.0, unit="1", reason="no single event is surer than 150 to 1")
+    missed: float = parameter(5.0, unit="1", reason="a change of state that left no pulse")
+    walking: float = parameter(8.0, unit="1", reason="walking is done standing")
+    low_site_deg: float = parameter(-5.0, unit="deg", reason="flexion between sitting and standing")
+    low_site_scale_deg: float = parameter(4.0, unit="deg", reason="spread of standing, HAPT")
+    high_site_deg: float = parameter(12.0, unit="deg", reason="a standing chest stays within it")
+    high_site_scale_deg: float = parameter(6.0, unit="deg", reason="spread of standing, DSADS")
+    crouch_s: float = parameter(4.0, unit="s", reason="a squat is not held much longer")
+    crouch_depth_m: float = parameter(0.45, unit="m", reason="a chair is higher than a squat")
 
 
 @dataclass(frozen=True, slots=True)
-class Angles:
-    """Trunk angles by the second."""
+class Stretch:
+    """A stretch between two events."""
 
-    tilt_deg: NDArray[np.float64]
-    """(seconds,) angle from upright."""
-    flexion_deg: NDArray[np.float64]
-    """(seconds,) forward positive."""
-    lateral_deg: NDArray[np.float64]
-    """(seconds,) to the wearer's right positive."""
+    start_s: float
+    stop_s: float
+    evidence: NDArray[np.float64]
+    """(4,) log evidence by State."""
 
 
-def angles_of(up: NDArray[np.float64]) -> Angles:
-    """Angles of (3, n) up vectors in trunk axes."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What lies between two stretches."""
+
+    cost: NDArray[np.float64]
+    """(4, 4) log score of going from state (row) to state (column)."""
+    pulse: int | None = None
+    """Index of the pulse, None at other borders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The best sequence of states."""
+
+    states: list[State]
+    probability: list[float]
+    """Probability of that state in each stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """Where the trunk is while standing, as far as known."""
+
+    standing: NDArray[np.float64] | None = None
+    """(3,) up in trunk axes while standing; None when not known."""
+    sitting: NDArray[np.float64] | None = None
+    """(3,) up in trunk axes while sitting upright; None when not known."""
+    sagittal: bool = True
+    """True when flexion has a known direction."""
+    low_site: bool = False
+    seen_walking_s: int = field(default=0)
+
+
+def change_evidence(pulse: Pulse, p: PostureParameters) -> tuple[float, float]:
+    """Log odds that a height change is a rise from sitting, and that it is a sitting down."""
+    return _one_way(pulse, 1.0, p), _one_way(pulse, -1.0, p)
+
+
+def _one_way(pulse: Pulse, sign: float, p: PostureParameters) -> float:
+    height = sign * pulse.height_m
+    ahead, back = (pulse.max_mps, -pulse.min_mps) if sign > 0 else (-pulse.min_mps, pulse.max_mps)
+    odds = p.per_metre * (min(height, p.largest_m) - p.rise_m)
+    odds += p.per_speed * (min(ahead, 3 * p.speed_mps) - p.speed_mps)
+    odds -= p.per_opposite * max(0.0, back / max(ahead, 0.05) - p.opposite_share)
+    odds -= p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
+    odds -= p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
+    odds -= p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
+    return float(np.clip(odds, -p.most, p.most))
+
+
+def tilt_evidence(
+    up: NDArray[np.float64], duration_s: float, neutral: Neutral, p: PostureParameters
+) -> float:
+    """Log odds of sitting against standing from the (3,) mean up of a stretch."""
     ahead, left, above = up
-    norm = np.sqrt(ahead**2 + left**2 + above**2)
-    return Angles(
-        tilt_deg=np.degrees(np.arctan2(np.hypot(ahead, left), above)),
-        flexion_deg=np.degrees(np.arctan2(-ahead, above)),
-        lateral_deg=np.degrees(np.arcsin(np.clip(left / norm, -1.0, 1.0))),
-    )
+    tilt = float(np.degrees(np.arctan2(np.hypot(ahead, left), above)))
+    if neutral.standing is None:
+        odds = (
+            float(np.clip((10.0 - tilt) / 6.0, -1.0, 0.7)) if neutral.sitting is not None else 0.0
+        )
+    elif neutral.low_site and neutral.sagittal:
+        stand = neutral.standing
+        flexion = np.degrees(np.arctan2(-ahead, above) - np.arctan2(-stand[0], stand[2]))
+        odds = float(np.clip((p.low_site_deg - flexion) / p.low_site_scale_deg, -2.5, 4.0))
+    else:
+        cosine = float(np.clip(up @ neutral.standing / np.linalg.norm(up), -1.0, 1.0))
+        away = float(np.degrees(np.arccos(cosine)))
+        odds = float(np.clip((away - p.high_site_deg) / p.high_site_scale_deg, -1.0, 3.0))
+    return odds * min(1.0, duration_s / 4.0)
 
 
-def lying_side(up: NDArray[np.float64]) -> NDArray[np.int8]:
-    """(n,) which way a lying trunk faces, from (3, n) up vectors."""
-    ahead, left, _ = up
-    facing = np.where(ahead > 0, Posture.LYING_SUPINE, Posture.LYING_PRONE)
-    side = np.where(left > 0, Posture.LYING_RIGHT, Posture.LYING_LEFT)
-    return np.where(np.abs(ahead) >= np.abs(left), facing, side).astype(np.int8)
-
-
-def postures(
-    up: NDArray[np.float64],
-    walking: NDArray[np.bool_],
-    state: PostureState,
-    parameters: PostureParameters,
-) -> NDArray[np.int8]:
-    """(seconds,) Posture values; advances `state`. up (3, seconds), NaN where nothing is known."""
-    tilt_deg = angles_of(up).tilt_deg
-    side = lying_side(up)
-    out = np.full(len(tilt_deg), Posture.UNKNOWN, np.int8)
-    for i in range(len(tilt_deg)):
-        if np.isnan(tilt_deg[i]):
-            continue
-        limit = parameters.upright_deg if state.lying else parameters.lying_deg
-        state.lying = bool(tilt_deg[i] > limit)
-        if walking[i]:
-            out[i], state.base, state.lying = Posture.WALKING, Posture.STANDING, False
-        elif state.lying:
-            out[i] = side[i]
-        else:
-            out[i] = state.base
+def evidence(
+    *, sit: float = 0.0, walking: bool = False, lying: bool = False, p: PostureParameters
+) -> NDArray[np.float64]:
+    """(4,) log evidence of a stretch by State."""
+    out = np.zeros(4)
+    if lying:
+        out[[State.SIT, State.STAND, State.CROUCH]] = _NEVER
+        return out
+    out[State.LIE] = _NEVER
+    out[State.SIT] = sit
+    out[State.CROUCH] = -p.walking
+    if walking:
+        out[State.SIT] = -p.walking
     return out
 
 
-def known_frames(frames: Frames) -> NDArray[np.float64]:
-    """(3, seconds) mean up vector of each second, NaN where nothing was measured."""
-    return frames.per_second(frames.up)
+def plain_link(p: PostureParameters) -> NDArray[np.float64]:
+    """Border without an event: a change of state was missed, or leads to or from lying."""
+    cost = np.full((4, 4), -p.missed)
+    np.fill_diagonal(cost, 0.0)
+    cost[State.LIE, :], cost[:, State.LIE] = 0.0, 0.0
+    cost[State.CROUCH, :], cost[:, State.CROUCH] = _NEVER, _NEVER
+    cost[State.CROUCH, State.CROUCH] = 0.0
+    return cost
+
+
+def pulse_link(pulse: Pulse, p: PostureParameters) -> NDArray[np.float64]:
+    """Border at a height change."""
+    up, down = change_evidence(pulse, p)
+    cost = np.full((4, 4), _NEVER)
+    np.fill_diagonal(cost, 0.0)
+    cost[State.SIT, State.STAND] = cost[State.CROUCH, State.STAND] = up
+    cost[State.STAND, State.SIT] = cost[State.STAND, State.CROUCH] = down
+    return cost
+
+
+def best_path(stretches: list[Stretch], links: list[Link], initial: NDArray[np.float64]) -> Path:
+    """The most probable states; `links[i]` lies before `stretches[i]`, links[0] is not used."""
+    n = len(stretches)
+    score = initial + stretches[0].evidence
+    forward = [score]
+    total = [score]
+    back = []
+    for i in range(1, n):
+        step = links[i].cost
+        options = score[:, None] + step
+        back.append(options.argmax(axis=0))
+        score = options.max(axis=0) + stretches[i].evidence
+        forward.append(
+            np.logaddexp.reduce(forward[-1][:, None] + step, axis=0) + stretches[i].evidence
+        )
+        total.append(forward[-1])
+    states = [int(score.argmax())]
+    for step_back in reversed(back):
+        states.append(int(step_back[states[-1]]))
+    states.reverse()
+    behind = np.zeros(4)
+    probability = [0.0] * n
+    for i in range(n - 1, -1, -1):
+        both = total[i] + behind
+        probability[i] = float(np.exp(both[states[i]] - np.logaddexp.reduce(both)))
+        if i:
+            ahead = links[i].cost + (stretches[i].evidence + behind)[None, :]
+            behind = np.logaddexp.reduce(ahead, axis=1)
+    return Path([State(s) for s in states], probability)

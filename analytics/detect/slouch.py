@@ -1,7 +1,7 @@
 """Slouched sitting: which seconds, the episodes they form, and a dose that fades.
 
 The angle is trunk flexion from the wearer's own upright sitting (or standing) neutral. Thresholds
-come from static holds: at T12 8 deg separates 96 % of slouched from 98 % of upright holds, at T4
+come from static holds: at T12 7 deg separates 98 % of slouched from 98 % of upright holds, at T4
 and the sternum 12 deg does; at the waist nothing does (area under the curve 0.70), so no answer is
 given there.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detect.findings import SECOND_NS, SlouchEpisode
+from analytics.signal.angles import Angles
 from analytics.signal.parameter import parameter
 
 OBSERVABLE_AT: Final = frozenset({"T12", "T10", "T4", "C7", "sternum", "upper_back"})
@@ -26,10 +27,13 @@ class SlouchParameters:
     """When a sitting second counts as slouched and when such seconds are an episode."""
 
     enter_low_trunk_deg: float = parameter(
-        8.0, unit="deg", reason="best split of static holds at T12", source="SittingPosture"
+        7.0, unit="deg", reason="best split of static holds at T12", source="SittingPosture"
     )
     enter_high_trunk_deg: float = parameter(
         12.0, unit="deg", reason="best split of static holds at T4", source="SittingPosture"
+    )
+    side_lean_deg: float = parameter(
+        10.0, unit="deg", reason="beyond it the trunk leans to a side, which is no slouch"
     )
     hysteresis_deg: float = parameter(3.0, unit="deg", reason="repeatability of a trunk tilt")
     band_deg: float = parameter(
@@ -70,22 +74,31 @@ class SlouchState:
 
 def slouch(
     first_s: int,
-    flexion_deg: NDArray[np.float64],
+    angles: Angles,
     sitting: NDArray[np.bool_],
     state: SlouchState,
     *,
+    directed: bool,
     enter_deg: float,
     parameters: SlouchParameters,
 ) -> NDArray[np.int8]:
-    """(seconds,) 1 slouched, 0 not, -1 not sitting or not known; advances `state`."""
+    """(seconds,) 1 slouched, 0 not, -1 not sitting or not known; advances `state`.
+
+    directed: False when the forward direction is unknown; the tilt to any side is then taken.
+    """
     p = parameters
+    flexion_deg = angles.flexion_deg if directed else angles.tilt_deg
+    lean_deg = np.abs(angles.lateral_deg) if directed else np.zeros(len(flexion_deg))
     known = sitting & np.isfinite(flexion_deg)
     out = np.full(len(known), -1, np.int8)
     load = 1.0 / (60.0 * p.dose_time_constant_min)
     rest = np.exp(-1.0 / (60.0 * p.dose_recovery_min))
     for i in range(len(known)):
+        slack_deg = p.hysteresis_deg if state.slouched else 0.0
         state.slouched = bool(
-            known[i] and flexion_deg[i] > enter_deg - (p.hysteresis_deg if state.slouched else 0.0)
+            known[i]
+            and flexion_deg[i] > enter_deg - slack_deg
+            and lean_deg[i] < p.side_lean_deg + slack_deg
         )
         if known[i]:
             out[i] = state.slouched

@@ -16,6 +16,7 @@ from scipy import signal
 from analytics.signal.calibration import GRAVITY_MPS2
 from analytics.signal.frames import Frames
 from analytics.signal.grid import GRID_HZ
+from analytics.signal.masks import fill_breaks, keep_runs
 from analytics.signal.parameter import parameter
 
 
@@ -83,27 +84,3 @@ def _periodicity(windows: NDArray[np.float64], lag_low: int, lag_high: int) -> N
     )
     highest: NDArray[np.float64] = np.where(peak, inner, 0.0).max(axis=1)
     return highest
-
-
-def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(m, 2) start and stop of every run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return edges.reshape(-1, 2)
-
-
-def fill_breaks(mask: NDArray[np.bool_], longest: int) -> NDArray[np.bool_]:
-    """The mask with inner runs of False of at most `longest` set."""
-    out = mask.copy()
-    for start, stop in runs(~mask):
-        if stop - start <= longest and start > 0 and stop < len(mask):
-            out[start:stop] = True
-    return out
-
-
-def keep_runs(mask: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
-    """The mask without runs of True shorter than `shortest`."""
-    out = mask.copy()
-    for start, stop in runs(mask):
-        if stop - start < shortest:
-            out[start:stop] = False
-    return out

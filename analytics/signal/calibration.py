@@ -7,7 +7,7 @@ from the data. What is not known stays unknown: without forward there is a tilt 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -32,7 +32,7 @@ class ForwardSource(StrEnum):
     """Where the forward direction of a calibration comes from, best first."""
 
     AXES = "axes"
-    DATA = "data"
+    WALKING = "walking"
     UNKNOWN = "unknown"
 
 
@@ -48,6 +48,8 @@ class Calibration:
     """Gyroscope reading while still, in sensor axes; None when not known."""
     up: UpSource
     forward: ForwardSource
+    reference_ns: tuple[int, int] | None
+    """The quiet upright interval itself; None when up came from elsewhere."""
     reference_posture: str | None
     """standing or sitting: the posture that zero flexion belongs to; None when not known."""
     still: bool
@@ -115,6 +117,7 @@ def calibrate(
         gyro_bias_radps=bias,
         up=UpSource.REFERENCE,
         forward=ForwardSource.UNKNOWN if forward_axis is None else ForwardSource.AXES,
+        reference_ns=reference_ns,
         reference_posture=reference_posture,
         still=still,
     )
@@ -139,6 +142,7 @@ def _nominal(
             gyro_bias_radps=None,
             up=UpSource.UNKNOWN,
             forward=ForwardSource.UNKNOWN,
+            reference_ns=None,
             reference_posture=None,
             still=False,
         )
@@ -148,6 +152,29 @@ def _nominal(
         gyro_bias_radps=None,
         up=UpSource.AXES,
         forward=ForwardSource.UNKNOWN if forward_axis is None else ForwardSource.AXES,
+        reference_ns=None,
         reference_posture=None,
         still=False,
     )
+
+
+def with_mounting(
+    calibration: Calibration,
+    up: NDArray[np.float64] | None,
+    forward: NDArray[np.float64] | None,
+) -> Calibration:
+    """The calibration with what was learned from walking where it knew nothing better.
+
+    up, forward: (3,) unit vectors in sensor axes, or None.
+    """
+    if calibration.up in {UpSource.UNKNOWN, UpSource.AXES} and up is not None:
+        known = calibration.forward is ForwardSource.AXES
+        ahead = calibration.rotation[0] if known else None
+        calibration = replace(calibration, rotation=rotation_of(up, ahead), up=UpSource.WALKING)
+    if calibration.forward is ForwardSource.UNKNOWN and forward is not None:
+        calibration = replace(
+            calibration,
+            rotation=rotation_of(calibration.rotation[2], forward),
+            forward=ForwardSource.WALKING,
+        )
+    return calibration

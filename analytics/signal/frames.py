@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.signal.grid import GRID_HZ
+from analytics.signal.grid import GRID_HZ, GridChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,50 @@ class Frames:
         total = (values.reshape(*values.shape[:-1], -1, GRID_HZ) * weight).sum(axis=-1)
         count = weight.sum(axis=-1)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def part(self, start: int, stop: int | None) -> Frames:
+        """Grid points start .. stop - 1, as far as they exist."""
+        start = max(0, start)
+        return Frames(
+            self.k0 + start,
+            self.valid[start:stop],
+            self.up[:, start:stop],
+            self.accel[:, start:stop],
+            None if self.gyro is None else self.gyro[:, start:stop],
+        )
+
+    def padded(self, lead: int, trail: int) -> Frames:
+        """The same with so many points before and after that were not measured."""
+        if not lead and not trail:
+            return self
+        pad = ((0, 0), (lead, trail))
+        return Frames(
+            self.k0 - lead,
+            np.pad(self.valid, (lead, trail)),
+            np.pad(self.up, pad, mode="edge"),
+            np.pad(self.accel, pad, mode="edge"),
+            None if self.gyro is None else np.pad(self.gyro, pad),
+        )
+
+
+def frames_of(chunk: GridChunk) -> Frames:
+    """Whole seconds of a chunk in sensor axes; up is not yet known and holds acceleration."""
+    accel = chunk.values[:3]
+    gyro = chunk.values[3:] if len(chunk.values) == 6 else None
+    frames = Frames(chunk.k0, chunk.valid, accel, accel, gyro)
+    end = chunk.k0 + len(chunk.valid)
+    return frames.padded(chunk.k0 % GRID_HZ, -end % GRID_HZ)
+
+
+def joined_frames(parts: list[Frames]) -> Frames:
+    """Consecutive frames as one."""
+    if len(parts) == 1:
+        return parts[0]
+    gyro = [part.gyro for part in parts if part.gyro is not None]
+    return Frames(
+        parts[0].k0,
+        np.concatenate([part.valid for part in parts]),
+        np.concatenate([part.up for part in parts], axis=1),
+        np.concatenate([part.accel for part in parts], axis=1),
+        np.concatenate(gyro, axis=1) if gyro else None,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 from vqf import VQF  # type: ignore[import-untyped]
 
 from analytics.signal.grid import GRID_HZ
@@ -30,3 +31,15 @@ class UpFilter:
         w, x, y, z = np.ascontiguousarray(found["quat6D"].T)
         # third row of the rotation matrix sensor -> earth
         return np.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
+
+
+def slow_up(accel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, n) unit vectors from acceleration alone: below 1 Hz it is gravity unless one moves."""
+    if accel.shape[1] < 2 * GRID_HZ:
+        slow = np.repeat(accel.mean(axis=1, keepdims=True), accel.shape[1], axis=1)
+    else:
+        low = signal.butter(2, 1.0, fs=GRID_HZ, output="sos")
+        slow = signal.sosfiltfilt(low, accel, axis=1)
+    size = np.sqrt(np.einsum("ij,ij->j", slow, slow))
+    up: NDArray[np.float64] = slow / np.maximum(size, 1e-9)
+    return up

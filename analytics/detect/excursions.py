@@ -1,0 +1,163 @@
+"""Trunk excursions: bending forward, to a side, or turning, and back again.
+
+An excursion is a peak of one angle above its own recent middle that stands out on both sides. The
+three angles move together in every real bend, so of peaks that overlap in time the one that is
+largest for its kind names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from analytics.detect.findings import MovementKind
+from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.parameter import parameter
+
+
+@dataclass(frozen=True, slots=True)
+class ExcursionParameters:
+    """How large and how fast an excursion is."""
+
+    forward_deg: float = parameter(
+        25.0, unit="deg", reason="flexion beyond what sitting and desk work bring"
+    )
+    lateral_deg: float = parameter(
+        12.0, unit="deg", reason="side bends of seated people exceed 20 deg at T10"
+    )
+    rotation_deg: float = parameter(
+        15.0, unit="deg", reason="turns of seated people exceed 20 deg at T10"
+    )
+    extension_deg: float = parameter(
+        12.0, unit="deg", reason="backward bending explains what goes with it; not reported"
+    )
+    low_site_factor: float = parameter(
+        0.35, unit="1", reason="the pelvis moves about a third of what the chest does"
+    )
+    standing_pelvis_deg: float = parameter(
+        20.0, unit="deg", reason="a standing pelvis tilts less without a bend"
+    )
+    longest_s: float = parameter(
+        12.0, unit="s", reason="window in which the trunk must go and come back"
+    )
+    forward_longest_s: float = parameter(
+        30.0, unit="s", reason="a forward bend may be held while picking something up"
+    )
+    middle_s: int = parameter(
+        30, unit="s", reason="the median of half a minute is where the trunk is carried"
+    )
+    prominence_share: float = parameter(
+        0.6, unit="1", reason="share of the height that must be given up on both sides"
+    )
+    swing_share: float = parameter(
+        0.4, unit="1", reason="a swing from one side to the other is two excursions"
+    )
+    half_share: float = parameter(
+        0.5, unit="1", reason="an excursion begins and ends at half of its height"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Excursion:
+    """One excursion; times in samples of the motion it was found in."""
+
+    kind: MovementKind | None
+    """None: backward bending, which only explains other peaks."""
+    start: int
+    peak: int
+    stop: int
+    height_deg: float
+    positive: bool
+    """Forward, to the right, to the left (rotation)."""
+    strength: float
+    """Height over the smallest that counts for its kind."""
+
+
+def excursions(
+    motion: Motion, *, low_site: bool, parameters: ExcursionParameters
+) -> list[Excursion]:
+    """Excursions in order of time, one for all peaks that overlap."""
+    p = parameters
+    factor = p.low_site_factor if low_site else 1.0
+    flexion = _from_middle(np.degrees(np.arctan2(-motion.up[0], motion.up[2])), p.middle_s)
+    tilt = np.degrees(np.arcsin(np.clip(motion.up[1], -1.0, 1.0)))
+    lateral = _from_middle(tilt, p.middle_s)
+    heading = None
+    if motion.yaw_radps is not None:
+        turned = np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ
+        heading = _from_middle(turned, p.middle_s)
+    forward, side = MovementKind.FORWARD_BEND, MovementKind.LATERAL_BEND
+    turn = MovementKind.TRUNK_ROTATION
+    found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)
+    found += _peaks(-flexion, None, p.extension_deg * factor, p.longest_s, p)
+    for sign, positive in ((1.0, True), (-1.0, False)):
+        found += _peaks(
+            sign * lateral, side, p.lateral_deg * factor, p.longest_s, p, positive=positive
+        )
+        if heading is not None:
+            found += _peaks(
+                sign * heading, turn, p.rotation_deg * factor, p.longest_s, p, positive=positive
+            )
+    return _strongest(found)
+
+
+def _from_middle(angle_deg: NDArray[np.float64], middle_s: int) -> NDArray[np.float64]:
+    """The angle less its running median, which is taken over seconds."""
+    seconds = angle_deg[: len(angle_deg) // MOTION_HZ * MOTION_HZ].reshape(-1, MOTION_HZ)
+    if len(seconds) < 3:
+        return angle_deg - np.median(angle_deg)
+    middle = ndimage.median_filter(seconds.mean(axis=1), size=middle_s + 1, mode="nearest")
+    at = (np.arange(len(middle)) + 0.5) * MOTION_HZ
+    out: NDArray[np.float64] = angle_deg - np.interp(np.arange(len(angle_deg)), at, middle)
+    return out
+
+
+def _peaks(
+    angle_deg: NDArray[np.float64],
+    kind: MovementKind | None,
+    least_deg: float,
+    longest_s: float,
+    p: ExcursionParameters,
+    *,
+    positive: bool = True,
+) -> list[Excursion]:
+    peaks, shape = signal.find_peaks(
+        angle_deg,
+        prominence=least_deg * p.prominence_share,
+        wlen=round(longest_s * MOTION_HZ),
+    )
+    # of a swing from side to side each half counts, wherever the middle was taken to be
+    height_deg = np.maximum(angle_deg[peaks], p.swing_share * shape["prominences"])
+    large = height_deg >= least_deg
+    peaks, height_deg = peaks[large], height_deg[large]
+    if not len(peaks):
+        return []
+    basis = tuple(shape[name][large] for name in ("prominences", "left_bases", "right_bases"))
+    _, _, left, right = signal.peak_widths(
+        angle_deg, peaks, rel_height=p.half_share, prominence_data=basis
+    )
+    return [
+        Excursion(
+            kind=kind,
+            start=int(left[i]),
+            peak=int(peaks[i]),
+            stop=int(np.ceil(right[i])),
+            height_deg=float(height_deg[i]),
+            positive=positive,
+            strength=float(height_deg[i] / least_deg),
+        )
+        for i in range(len(peaks))
+    ]
+
+
+def _strongest(found: list[Excursion]) -> list[Excursion]:
+    kept: list[Excursion] = []
+    for item in sorted(found, key=lambda e: -e.strength):
+        if all(item.peak > other.stop or item.peak < other.start for other in kept) and all(
+            other.peak > item.stop or other.peak < item.start for other in kept
+        ):
+            kept.append(item)
+    return sorted((e for e in kept if e.kind is not None), key=lambda e: e.peak)

@@ -1,0 +1,429 @@
+"""Second stage: postures and movements from what was observed, with knowledge of what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.excursions import Excursion
+from analytics.detect.findings import SECOND_NS, Movement, MovementKind, Posture
+from analytics.detect.lying import (
+    Transition,
+    lying_mask,
+    lying_side,
+    rolls,
+    transitions,
+    turning_deg_s,
+)
+from analytics.detect.observe import Observations
+from analytics.detect.parameters import Parameters
+from analytics.detect.posture import (
+    LOW_SITES,
+    Link,
+    Neutral,
+    Path,
+    State,
+    Stretch,
+    best_path,
+    change_evidence,
+    evidence,
+    plain_link,
+    pulse_link,
+    tilt_evidence,
+)
+from analytics.detect.pulses import Pulse
+from analytics.signal.calibration import Calibration, ForwardSource, UpSource
+from analytics.signal.masks import runs
+from analytics.signal.motion import MOTION_HZ
+
+TICK_NS = SECOND_NS // MOTION_HZ
+_REFERENCE_ODDS = 8.0
+"""The posture during the reference interval is known."""
+_CARRIED_ODDS = 6.0
+"""The state at the end of the final part is kept at the beginning of the next."""
+_WALKING_NEUTRAL_S = 20
+"""Seconds of walking after which its mean tilt serves as the standing neutral."""
+
+
+@dataclass(slots=True)
+class PostureState:
+    """What is carried from one final part to the next."""
+
+    state: State | None = None
+    lying: bool = False
+    crouch_start: int | None = None
+    walking_up: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    """Sum of up over walking seconds."""
+    walking_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Postures by the second and movements of a final part."""
+
+    posture: NDArray[np.int8]
+    probability: NDArray[np.float32]
+    movements: tuple[Movement, ...]
+
+
+def read(
+    seen: Observations,
+    final_s: int,
+    state: PostureState,
+    *,
+    placement: str | None,
+    calibration: Calibration,
+    parameters: Parameters,
+) -> Reading:
+    """Postures and movements of [seen.first_s, final_s); what follows helps to decide.
+
+    Advances `state` to final_s.
+    """
+    reader = _Reader(seen, state, placement, calibration, parameters)
+    return reader.read(final_s)
+
+
+class _Reader:
+    def __init__(
+        self,
+        seen: Observations,
+        state: PostureState,
+        placement: str | None,
+        calibration: Calibration,
+        parameters: Parameters,
+    ) -> None:
+        self.seen, self.state, self.p = seen, state, parameters
+        self.calibration = calibration
+        self.low_site = placement in LOW_SITES
+        self.sagittal = calibration.forward is not ForwardSource.UNKNOWN
+        self.upright_known = calibration.up is not UpSource.UNKNOWN
+        self.offset = seen.first_tick
+
+    def read(self, final_s: int) -> Reading:
+        seen, state = self.seen, self.state
+        n = final_s - seen.first_s
+        measured = np.isfinite(seen.up_by_second[0])
+        if not self.upright_known:
+            posture = np.where(seen.walking, Posture.WALKING, Posture.UNKNOWN).astype(np.int8)
+            return Reading(posture[:n], np.full(n, np.nan, np.float32), ())
+        lying = self._lying()
+        walking = seen.walking & ~lying.reshape(-1, MOTION_HZ).any(axis=1)
+        changes = transitions(lying, turning_deg_s(seen.up), self.p.lying)
+        pulses = self._pulses(lying, changes)
+        stretches, links = self._stretches(lying, walking, changes, pulses)
+        initial = np.zeros(4)
+        if state.state is not None:
+            initial = np.full(4, -_CARRIED_ODDS)
+            initial[state.state] = 0.0
+        path = best_path(stretches, links, initial)
+        posture, probability = self._timeline(lying, walking, measured, stretches, path)
+        movements = self._changes_of_state(stretches, links, pulses, changes, path)
+        movements += [
+            _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8)
+            for d in seen.dips
+            if not lying[d.bottom - self.offset]
+        ]
+        movements += self._rolls(lying, changes)
+        movements += self._bends(lying, walking, posture, movements)
+        low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
+        final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
+        self._advance(final_s, n, lying, walking, stretches, path)
+        return Reading(posture[:n], probability[:n], tuple(sorted(final, key=lambda m: m.start_ns)))
+
+    # -- what is there ----------------------------------------------------------------------
+
+    def _lying(self) -> NDArray[np.bool_]:
+        p = self.p.lying
+        enter_deg = p.pelvis_enter_deg if self.low_site else p.enter_deg
+        if self.calibration.up is UpSource.AXES:
+            enter_deg = p.nominal_enter_deg
+        return lying_mask(
+            self.seen.up, self.state.lying, p, enter_deg=enter_deg, forward_known=self.sagittal
+        )
+
+    def _pulses(self, lying: NDArray[np.bool_], changes: list[Transition]) -> list[Pulse]:
+        """Height changes that happen upright and are not part of something else."""
+        taken = [(c.start + self.offset, c.stop + self.offset) for c in changes]
+        taken += [(d.start, d.stop) for d in self.seen.dips]
+        kept = []
+        for pulse in self.seen.pulses:
+            middle = (pulse.start + pulse.stop) // 2
+            inside = any(start <= middle <= stop for start, stop in taken)
+            if not inside and not lying[min(max(middle - self.offset, 0), len(lying) - 1)]:
+                kept.append(pulse)
+        return kept
+
+    def _stretches(
+        self,
+        lying: NDArray[np.bool_],
+        walking: NDArray[np.bool_],
+        changes: list[Transition],
+        pulses: list[Pulse],
+    ) -> tuple[list[Stretch], list[Link]]:
+        p = self.p.posture
+        end = len(lying)
+        middles = [(q.start + q.stop) // 2 - self.offset for q in pulses]
+        borders: dict[int, int | None] = {c.crossing: None for c in changes}
+        walks = self._walks(walking, middles)
+        for start, stop in walks:
+            borders[start], borders[stop] = None, None
+        borders |= {m: i for i, m in enumerate(middles)}
+        times = sorted(t for t in borders if 0 < t < end)
+        inside_pulse = np.zeros(end, bool)
+        for pulse in pulses:
+            low, high = max(pulse.start - self.offset, 0), pulse.stop - self.offset
+            inside_pulse[low:high] = True
+        in_walk = np.zeros(end, bool)
+        for start, stop in walks:
+            in_walk[start:stop] = True
+        neutral = self._neutral(walking)
+        plain = plain_link(p)
+        stretches: list[Stretch] = []
+        links: list[Link] = []
+        for start, stop in zip([0, *times], [*times, end], strict=True):
+            index = borders.get(start)
+            cost = plain if index is None else pulse_link(pulses[index], p)
+            links.append(Link(cost, index))
+            middle = (start + stop) // 2
+            quiet = ~inside_pulse[start:stop]
+            up = self.seen.up[:, start:stop][:, quiet if quiet.any() else slice(None)]
+            sit = tilt_evidence(np.median(up, axis=1), quiet.sum() / MOTION_HZ, neutral, p)
+            odds = evidence(sit=sit, walking=bool(in_walk[middle]), lying=bool(lying[middle]), p=p)
+            if not lying[middle]:
+                odds = odds + self._reference(start, stop)
+                odds[State.CROUCH] += self._crouch(start, stop, up, neutral, pulses, borders)
+            stretches.append(Stretch(start / MOTION_HZ, stop / MOTION_HZ, odds))
+        return stretches, links
+
+    def _walks(self, walking: NDArray[np.bool_], middles: list[int]) -> list[tuple[int, int]]:
+        """Walking in ticks, cut where a height change reaches into it."""
+        out = []
+        for first, last in runs(walking):
+            start, stop = int(first) * MOTION_HZ, int(last) * MOTION_HZ
+            reach = 3 * MOTION_HZ
+            start = max([start, *(m + 1 for m in middles if start <= m < start + reach)])
+            stop = min([stop, *(m for m in middles if stop - reach < m < stop and m > start)])
+            if stop > start:
+                out.append((start, stop))
+        return out
+
+    def _neutral(self, walking: NDArray[np.bool_]) -> Neutral:
+        calibration, state = self.calibration, self.state
+        upright = np.array([0.0, 0.0, 1.0])
+        standing = sitting = None
+        if calibration.reference_posture == "sitting":
+            sitting = upright
+        if calibration.reference_posture == "standing" or calibration.up is UpSource.WALKING:
+            standing = upright
+        else:
+            ups = self.seen.up_by_second[:, walking]
+            ups = ups[:, np.isfinite(ups[0])]
+            total, count = state.walking_up + ups.sum(axis=1), state.walking_s + ups.shape[1]
+            if count >= _WALKING_NEUTRAL_S:
+                standing = total / np.linalg.norm(total)
+        return Neutral(standing, sitting, self.sagittal, self.low_site)
+
+    def _reference(self, start: int, stop: int) -> NDArray[np.float64]:
+        out = np.zeros(4)
+        interval = self.calibration.reference_ns
+        known = {"sitting": State.SIT, "standing": State.STAND}
+        state = known.get(self.calibration.reference_posture or "")
+        if interval is not None and state is not None:
+            middle = (interval[0] + interval[1]) // 2 // TICK_NS - self.offset
+            if start <= middle < stop:
+                out[state] = _REFERENCE_ODDS
+        return out
+
+    def _crouch(
+        self,
+        start: int,
+        stop: int,
+        up: NDArray[np.float64],
+        neutral: Neutral,
+        pulses: list[Pulse],
+        borders: dict[int, int | None],
+    ) -> float:
+        """Log odds of a held squat against sitting, for the stretch between two pulses."""
+        p = self.p.posture
+        before, after = borders.get(start), borders.get(stop)
+        if before is None or after is None:
+            return 0.0
+        duration_s = (stop - start) / MOTION_HZ
+        depth_m = 0.5 * (abs(pulses[before].height_m) + abs(pulses[after].height_m))
+        odds = p.walking + float(np.clip((p.crouch_s - duration_s) / 1.0, -4.0, 1.0))
+        odds += float(np.clip((depth_m - p.crouch_depth_m) / 0.06, -2.0, 2.0))
+        if neutral.standing is not None and self.sagittal:
+            ahead, _, above = np.median(up, axis=1)
+            flexion = np.degrees(
+                np.arctan2(-ahead, above) - np.arctan2(-neutral.standing[0], neutral.standing[2])
+            )
+            odds += float(np.clip(flexion / 8.0, -2.0, 2.0))
+        return odds
+
+    # -- what it means ----------------------------------------------------------------------
+
+    def _timeline(
+        self,
+        lying: NDArray[np.bool_],
+        walking: NDArray[np.bool_],
+        measured: NDArray[np.bool_],
+        stretches: list[Stretch],
+        path: Path,
+    ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+        n = len(walking)
+        ends = np.array([s.stop_s for s in stretches])
+        which = np.minimum(np.searchsorted(ends, np.arange(n) + 0.5, "right"), len(ends) - 1)
+        words = np.array([Posture.SITTING, Posture.STANDING, Posture.STANDING, Posture.UNKNOWN])
+        posture = words[np.array(path.states)[which]].astype(np.int8)
+        probability = np.array(path.probability, np.float32)[which]
+        flat = lying.reshape(-1, MOTION_HZ).mean(axis=1) >= 0.5
+        posture[flat] = lying_side(self.seen.up_by_second)[flat]
+        posture[walking & ~flat] = Posture.WALKING
+        probability[flat | walking] = np.nan
+        if not self.sagittal:
+            posture[flat] = Posture.LYING_SUPINE
+        guess = ~flat & ~walking & (probability < 0.5)
+        posture[guess] = Posture.UNKNOWN
+        posture[~measured] = Posture.UNKNOWN
+        probability[~measured] = np.nan
+        return posture, probability
+
+    def _changes_of_state(
+        self,
+        stretches: list[Stretch],
+        links: list[Link],
+        pulses: list[Pulse],
+        changes: list[Transition],
+        path: Path,
+    ) -> list[Movement]:
+        found: list[Movement] = []
+        crouch = self.state.crouch_start
+        for i in range(1, len(stretches)):
+            old, new, index = path.states[i - 1], path.states[i], links[i].pulse
+            if old == new:
+                continue
+            if index is not None:
+                pulse = pulses[index]
+                up, down = change_evidence(pulse, self.p.posture)
+                span = (pulse.start, pulse.stop)
+                peak = pulse.excursion_deg
+                if (old, new) == (State.SIT, State.STAND):
+                    found.append(_movement(MovementKind.SIT_TO_STAND, *span, _sure(up), peak))
+                elif (old, new) == (State.STAND, State.SIT):
+                    found.append(_movement(MovementKind.STAND_TO_SIT, *span, _sure(down), peak))
+                elif new is State.CROUCH:
+                    crouch = pulse.start
+                elif old is State.CROUCH and crouch is not None:
+                    found.append(_movement(MovementKind.SQUAT, crouch, pulse.stop, _sure(up)))
+        for change in changes:
+            at = change.crossing / MOTION_HZ
+            index = next(i for i, s in enumerate(stretches) if s.stop_s > at)
+            upright = path.states[index - 1 if change.into else index]
+            sat = upright is State.SIT
+            if change.into:
+                kind = MovementKind.SIT_TO_LIE if sat else MovementKind.STAND_TO_LIE
+            else:
+                kind = MovementKind.LIE_TO_SIT if sat else MovementKind.LIE_TO_STAND
+            sure = path.probability[index - 1 if change.into else index]
+            found.append(
+                _movement(kind, change.start + self.offset, change.stop + self.offset, sure)
+            )
+        return found
+
+    def _rolls(self, lying: NDArray[np.bool_], changes: list[Transition]) -> list[Movement]:
+        found = []
+        for roll in rolls(self.seen.up, lying, self.p.lying):
+            middle = (roll.start + roll.stop) / 2
+            if any(c.start <= middle <= c.stop for c in changes):
+                continue
+            direction = ("left" if roll.angle_deg > 0 else "right") if self.sagittal else None
+            found.append(
+                _movement(
+                    MovementKind.BED_ROLL,
+                    roll.start + self.offset,
+                    roll.stop + self.offset,
+                    0.9,
+                    abs(roll.angle_deg),
+                    direction,
+                )
+            )
+        return found
+
+    def _bends(
+        self,
+        lying: NDArray[np.bool_],
+        walking: NDArray[np.bool_],
+        posture: NDArray[np.int8],
+        others: list[Movement],
+    ) -> list[Movement]:
+        spans = [(m.start_ns // TICK_NS, m.end_ns // TICK_NS) for m in others]
+        found = []
+        for bend in self.seen.excursions:
+            at = bend.peak - self.offset
+            second = at // MOTION_HZ
+            if lying[at] or walking[second]:
+                continue
+            if any(start < bend.stop and bend.start < stop for start, stop in spans):
+                continue
+            if bend.kind is not MovementKind.TRUNK_ROTATION and not self.sagittal:
+                continue
+            # a pelvis that turns or tilts while standing is the whole body turning or stepping
+            if self.low_site and posture[second] != Posture.SITTING:
+                if bend.kind is not MovementKind.FORWARD_BEND:
+                    continue
+                if bend.height_deg < self.p.excursions.standing_pelvis_deg:
+                    continue
+            found.append(_bend(bend))
+        return found
+
+    def _advance(
+        self,
+        final_s: int,
+        n: int,
+        lying: NDArray[np.bool_],
+        walking: NDArray[np.bool_],
+        stretches: list[Stretch],
+        path: Path,
+    ) -> None:
+        state = self.state
+        index = next((i for i, s in enumerate(stretches) if s.stop_s > n), len(stretches) - 1)
+        state.state = path.states[index]
+        state.lying = bool(lying[n * MOTION_HZ - 1])
+        ups = self.seen.up_by_second[:, :n][:, walking[:n]]
+        ups = ups[:, np.isfinite(ups[0])]
+        state.walking_up = state.walking_up + ups.sum(axis=1)
+        state.walking_s += ups.shape[1]
+        if state.state is not State.CROUCH:
+            state.crouch_start = None
+        elif state.crouch_start is None:
+            state.crouch_start = self.offset + round(stretches[index].start_s * MOTION_HZ)
+
+
+def _movement(
+    kind: MovementKind,
+    start: int,
+    stop: int,
+    confidence: float,
+    peak_deg: float | None = None,
+    direction: str | None = None,
+) -> Movement:
+    return Movement(
+        kind, int(start) * TICK_NS, int(stop) * TICK_NS, direction, peak_deg, confidence
+    )
+
+
+def _bend(bend: Excursion) -> Movement:
+    kind = bend.kind or MovementKind.FORWARD_BEND
+    direction = None
+    if kind is MovementKind.LATERAL_BEND:
+        direction = "right" if bend.positive else "left"
+    elif kind is MovementKind.TRUNK_ROTATION:
+        direction = "left" if bend.positive else "right"
+    sure = _sure(2.0 * (bend.strength - 0.8))
+    return _movement(kind, bend.start, bend.stop, sure, bend.height_deg, direction)
+
+
+def _sure(odds: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-odds)))

@@ -1,0 +1,186 @@
+"""Lying: when, on which side, getting there and back, and turning over in bed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.findings import Posture
+from analytics.signal.masks import hysteresis, runs
+from analytics.signal.motion import MOTION_HZ
+from analytics.signal.parameter import parameter
+
+
+@dataclass(frozen=True, slots=True)
+class LyingParameters:
+    """Which tilt is lying, and what turning over looks like."""
+
+    enter_deg: float = parameter(
+        60.0, unit="deg", reason="tilt from upright beyond which a trunk is not carried"
+    )
+    leave_deg: float = parameter(
+        45.0, unit="deg", reason="15 deg of hysteresis: propped-up lying stays lying"
+    )
+    pelvis_enter_deg: float = parameter(
+        68.0, unit="deg", reason="a slumped pelvis tilts up to 64 deg while sitting (HAPT)"
+    )
+    side_deg: float = parameter(
+        50.0, unit="deg", reason="nobody sits or stands that far to one side"
+    )
+    least_s: float = parameter(2.0, unit="s", reason="shorter is a bend")
+    prone_least_s: float = parameter(
+        8.0,
+        unit="s",
+        reason="a deep bend lasts a few seconds",
+    )
+    nominal_enter_deg: float = parameter(
+        35.0,
+        unit="deg",
+        reason="without an upright reference sitting is unknown anyway: propped-up lying is found",
+    )
+    still_deg_s: float = parameter(
+        10.0, unit="deg/s", reason="turning speed at which a transition begins and ends"
+    )
+    longest_s: float = parameter(6.0, unit="s", reason="one way of a slow transition")
+    roll_deg: float = parameter(
+        35.0, unit="deg", reason="smallest turn of the azimuth that is a new position"
+    )
+    roll_hold_s: float = parameter(0.8, unit="s", reason="the new position must be kept")
+    roll_tilt_deg: float = parameter(
+        50.0, unit="deg", reason="below it the azimuth is not well defined"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Into lying or out of it; times in samples."""
+
+    start: int
+    crossing: int
+    stop: int
+    into: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """A turn in bed; times in samples."""
+
+    start: int
+    stop: int
+    angle_deg: float
+    """Signed turn of the azimuth, to the left positive."""
+
+
+def tilt_deg(up: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) angle of (3, n) up vectors from upright."""
+    tilt: NDArray[np.float64] = np.degrees(np.arctan2(np.hypot(up[0], up[1]), up[2]))
+    return tilt
+
+
+def lying_mask(
+    up: NDArray[np.float64],
+    initial: bool,
+    parameters: LyingParameters,
+    *,
+    enter_deg: float,
+    forward_known: bool,
+) -> NDArray[np.bool_]:
+    """(n,) True while lying, from (3, n) up vectors at MOTION_HZ; `initial` holds before them."""
+    p = parameters
+    tilt = tilt_deg(up)
+    enter = tilt > enter_deg
+    leave_deg = min(p.leave_deg, enter_deg - 10.0)
+    if forward_known:
+        enter |= np.abs(np.degrees(np.arcsin(np.clip(up[1], -1.0, 1.0)))) > p.side_deg
+    lying = hysteresis(enter, tilt > leave_deg, initial)
+    for start, stop in runs(lying):
+        if (initial and start == 0) or stop == len(lying):
+            continue
+        prone = forward_known and -up[0, start:stop].mean() > np.abs(up[1, start:stop].mean())
+        least_s = p.prone_least_s if prone else p.least_s
+        if stop - start < least_s * MOTION_HZ:
+            lying[start:stop] = False
+    return lying
+
+
+def lying_side(up: NDArray[np.float64]) -> NDArray[np.int8]:
+    """(n,) which way a lying trunk faces, from (3, n) up vectors."""
+    ahead, left, _ = up
+    facing = np.where(ahead > 0, Posture.LYING_SUPINE, Posture.LYING_PRONE)
+    side = np.where(left > 0, Posture.LYING_RIGHT, Posture.LYING_LEFT)
+    return np.where(np.abs(ahead) >= np.abs(left), facing, side).astype(np.int8)
+
+
+def turning_deg_s(up: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) speed at which up turns, mean of half a second."""
+    speed = np.gradient(up, 1.0 / MOTION_HZ, axis=1)
+    width = MOTION_HZ // 2
+    mean: NDArray[np.float64] = np.convolve(
+        np.degrees(np.sqrt((speed**2).sum(axis=0))), np.full(width, 1.0 / width), "same"
+    )
+    return mean
+
+
+def transitions(
+    lying: NDArray[np.bool_], turning: NDArray[np.float64], parameters: LyingParameters
+) -> list[Transition]:
+    """Every change of `lying` with the beginning and end of the turn that made it."""
+    p = parameters
+    reach = round(p.longest_s * MOTION_HZ)
+    found = []
+    for crossing in np.flatnonzero(np.diff(lying.astype(np.int8))) + 1:
+        low, high = max(0, crossing - reach), min(len(lying), crossing + reach)
+        before = np.flatnonzero(turning[low:crossing] < p.still_deg_s)
+        after = np.flatnonzero(turning[crossing:high] < p.still_deg_s)
+        found.append(
+            Transition(
+                start=int(low + before[-1]) if len(before) else int(low),
+                crossing=int(crossing),
+                stop=int(crossing + after[0]) if len(after) else int(high),
+                into=bool(lying[crossing]),
+            )
+        )
+    return found
+
+
+def rolls(
+    up: NDArray[np.float64], lying: NDArray[np.bool_], parameters: LyingParameters
+) -> list[Roll]:
+    """Turns of the azimuth while lying, from (3, n) up vectors at MOTION_HZ."""
+    p = parameters
+    hold = round(p.roll_hold_s * MOTION_HZ)
+    found = []
+    for start, stop in runs(lying & (tilt_deg(up) > p.roll_tilt_deg)):
+        if stop - start < 3 * hold:
+            continue
+        azimuth = np.degrees(np.unwrap(np.arctan2(up[0, start:stop], up[1, start:stop])))
+        found += [
+            Roll(start + a, start + b, angle) for a, b, angle in _steps(azimuth, hold, p.roll_deg)
+        ]
+    return found
+
+
+def _steps(
+    azimuth_deg: NDArray[np.float64], hold: int, least_deg: float
+) -> list[tuple[int, int, float]]:
+    """Changes between plateaus: (start, stop, signed change).
+
+    A plateau is a stretch of `hold` samples within a third of the least change of its mean.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(azimuth_deg, hold)
+    flat = np.ptp(windows, axis=1) < least_deg / 3.0
+    plateau = np.zeros(len(azimuth_deg), bool)
+    for start, stop in runs(flat):
+        plateau[start : stop + hold - 1] = True
+    found: list[tuple[int, int, float]] = []
+    level, end = None, 0
+    for start, stop in runs(plateau):
+        first = float(np.mean(azimuth_deg[start : start + hold]))
+        if level is not None and abs(first - level) > least_deg:
+            found.append((end, int(start), first - level))
+            level = None
+        if level is None or abs(first - level) <= least_deg:
+            level, end = float(np.mean(azimuth_deg[stop - hold : stop])), int(stop)
+    return found

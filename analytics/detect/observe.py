@@ -1,0 +1,109 @@
+"""First stage: what can be seen in a few minutes of frames without knowing the posture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.dips import Dip, dips
+from analytics.detect.excursions import Excursion, excursions
+from analytics.detect.parameters import Parameters
+from analytics.detect.pulses import Pulse, pulses
+from analytics.detect.walking import walking_seconds
+from analytics.signal.frames import Frames
+from analytics.signal.masks import runs
+from analytics.signal.motion import MOTION_HZ, motion_of
+
+_INSIDE_WALK_S = 2
+"""A rise or descent may reach this far into walking seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What was seen in whole seconds from first_s on. Ticks are 1 / MOTION_HZ of absolute time."""
+
+    first_s: int
+    up_by_second: NDArray[np.float64]
+    """(3, seconds) mean up in trunk axes, NaN where nothing was measured."""
+    walking: NDArray[np.bool_]
+    """(seconds,)"""
+    up: NDArray[np.float64]
+    """(3, seconds * MOTION_HZ) slow up in trunk axes."""
+    pulses: tuple[Pulse, ...]
+    """Height changes; start and stop in ticks."""
+    dips: tuple[Dip, ...]
+    """Squats without a pause; in ticks."""
+    excursions: tuple[Excursion, ...]
+    """Bends and turns of the trunk; in ticks."""
+
+    @property
+    def seconds(self) -> int:
+        """Number of seconds."""
+        return len(self.walking)
+
+    @property
+    def first_tick(self) -> int:
+        """Tick of the first second's beginning."""
+        return self.first_s * MOTION_HZ
+
+
+def observe(
+    frames: Frames, start_s: int, stop_s: int, *, low_site: bool, parameters: Parameters
+) -> Observations:
+    """What happens in [start_s, stop_s); the rest of the frames is context."""
+    walking = walking_seconds(frames, parameters.walking)
+    motion = motion_of(frames)
+    inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
+    offset = motion.first_s * MOTION_HZ
+    low, high = start_s * MOTION_HZ, stop_s * MOTION_HZ
+    rises = (_shifted(p, offset) for p in pulses(motion, inside, parameters.pulses))
+    sinks = (
+        replace(d, start=d.start + offset, bottom=d.bottom + offset, stop=d.stop + offset)
+        for d in dips(motion, inside, parameters.dips)
+    )
+    bends = (
+        replace(e, start=e.start + offset, peak=e.peak + offset, stop=e.stop + offset)
+        for e in excursions(motion, low_site=low_site, parameters=parameters.excursions)
+    )
+    seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
+    ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
+    return Observations(
+        first_s=start_s,
+        up_by_second=frames.per_second(frames.up)[:, seconds],
+        walking=walking[seconds],
+        up=motion.up[:, ticks],
+        pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
+        dips=tuple(d for d in sinks if low <= d.bottom < high),
+        excursions=tuple(e for e in bends if low <= e.peak < high),
+    )
+
+
+def joined(parts: Sequence[Observations]) -> Observations:
+    """Consecutive observations as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Observations(
+        first_s=parts[0].first_s,
+        up_by_second=np.concatenate([part.up_by_second for part in parts], axis=1),
+        walking=np.concatenate([part.walking for part in parts]),
+        up=np.concatenate([part.up for part in parts], axis=1),
+        pulses=tuple(p for part in parts for p in part.pulses),
+        dips=tuple(d for part in parts for d in part.dips),
+        excursions=tuple(e for part in parts for e in part.excursions),
+    )
+
+
+def _shifted(pulse: Pulse, offset: int) -> Pulse:
+    return replace(pulse, start=pulse.start + offset, stop=pulse.stop + offset)
+
+
+def _eroded(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    out = np.zeros_like(mask)
+    for start, stop in runs(mask):
+        low = start + by if start > 0 else start
+        high = stop - by if stop < len(mask) else stop
+        out[low:high] = True
+    return out

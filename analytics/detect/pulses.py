@@ -1,0 +1,193 @@
+"""Height changes of the trunk: where it rose or sank, how far, and how surely.
+
+A pulse is found where vertical acceleration first speeds the trunk up and then stops it again
+(matched filter, blind to any constant bias). Its height change comes from double integration
+between two quiet moments: velocity is zero there, and what the accelerometer reads there is the
+bias, which moves from one value to the other as the trunk turns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.parameter import parameter
+
+_DT = 1.0 / MOTION_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class PulseParameters:
+    """How height changes are found."""
+
+    min_velocity_mps: float = parameter(
+        0.12, unit="m/s", reason="a very slow rise peaks at 0.15 m/s"
+    )
+    min_spacing_s: float = parameter(0.4, unit="s", reason="half of the fastest movement")
+    edge_near_s: float = parameter(0.4, unit="s", reason="half of the fastest rise")
+    edge_far_s: float = parameter(3.0, unit="s", reason="half of the slowest rise")
+    edge_choices: int = parameter(4, unit="1", reason="quiet moments tried on each side")
+    drift_cost: float = parameter(
+        0.5, unit="1 per m/s", reason="velocity left at the end speaks against a pair of edges"
+    )
+    unrest_cost: float = parameter(
+        0.5, unit="1 per rad/s", reason="an edge that is not quiet speaks against it"
+    )
+    length_cost: float = parameter(
+        0.07, unit="1/s", reason="of equally quiet edges the nearest, where drift is least"
+    )
+    overlap: float = parameter(0.4, unit="1", reason="share of the shorter of two rival pulses")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One height change; times in samples of the motion it was found in."""
+
+    start: int
+    stop: int
+    height_m: float
+    """Net height change, up positive."""
+    max_mps: float
+    min_mps: float
+    end_mps: float
+    """Velocity left at the end before it was removed as drift."""
+    unrest_radps: float
+    """Activity at the two edges, summed."""
+    excursion_deg: float
+    """Largest turn of up away from where it began."""
+    turn_deg: float
+    """Turn of up from beginning to end."""
+    score: float
+
+
+_WIDTHS_S = (0.6, 0.8, 1.0, 1.3)
+"""Half lengths of the matched filters: brisk to slow movements."""
+
+
+def pulse_velocity(vertical: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) m/s: half the velocity gained before minus that gained after each sample, for the
+    window with the strongest answer."""
+    gained = np.concatenate(([0.0], np.cumsum(vertical))) * _DT
+    best = np.zeros(len(vertical))
+    for width_s in _WIDTHS_S:
+        n = round(width_s * MOTION_HZ)
+        if len(vertical) <= 2 * n:
+            continue
+        middle = gained[n:-n]
+        answer = middle - 0.5 * (gained[: -2 * n] + gained[2 * n :])
+        part = best[n : n + len(answer) - 1]
+        stronger = np.abs(answer[:-1]) > np.abs(part)
+        part[stronger] = answer[:-1][stronger]
+    return best
+
+
+def pulses(motion: Motion, ignore: NDArray[np.bool_], parameters: PulseParameters) -> list[Pulse]:
+    """Height changes in order of time; none has its peak where `ignore` (n,) is True."""
+    p = parameters
+    strength = np.abs(pulse_velocity(motion.vertical))
+    peaks, _ = signal.find_peaks(
+        strength, height=p.min_velocity_mps, distance=round(p.min_spacing_s * MOTION_HZ)
+    )
+    peaks = peaks[~ignore[peaks] & motion.valid[peaks]]
+    quiet = _quiet_moments(motion.activity)
+    speed = np.concatenate(([0.0], np.cumsum(motion.vertical))) * _DT
+    spans = {
+        span
+        for peak in peaks
+        if (span := _best_span(int(peak), motion.activity, quiet, speed, p)) is not None
+    }
+    found = [_measure(motion, start, stop, p) for start, stop in sorted(spans)]
+    return _without_rivals(found, p.overlap)
+
+
+def _quiet_moments(activity: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Local minima of activity, ends included."""
+    inner = (activity[1:-1] <= activity[:-2]) & (activity[1:-1] < activity[2:])
+    return np.concatenate(([0], np.flatnonzero(inner) + 1, [len(activity) - 1]))
+
+
+def _best_span(
+    peak: int,
+    activity: NDArray[np.float64],
+    quiet: NDArray[np.int64],
+    speed: NDArray[np.float64],
+    p: PulseParameters,
+) -> tuple[int, int] | None:
+    near, far = round(p.edge_near_s * MOTION_HZ), round(p.edge_far_s * MOTION_HZ)
+    starts = _choices(quiet, activity, peak - far, peak - near, p.edge_choices)
+    stops = _choices(quiet, activity, peak + near, peak + far, p.edge_choices)
+    if not len(starts) or not len(stops):
+        return None
+    i, j = starts[:, None], stops[None, :]
+    span = (j - i) * _DT
+    last = len(activity)
+    bias_i = (speed[np.minimum(i + 4, last)] - speed[np.maximum(i - 8, 0)]) / (
+        (np.minimum(i + 4, last) - np.maximum(i - 8, 0)) * _DT
+    )
+    bias_j = (speed[np.minimum(j + 8, last)] - speed[np.maximum(j - 4, 0)]) / (
+        (np.minimum(j + 8, last) - np.maximum(j - 4, 0)) * _DT
+    )
+    left = speed[j] - speed[i] - 0.5 * (bias_i + bias_j) * span
+    cost = p.drift_cost * np.abs(left) + p.unrest_cost * (activity[i] + activity[j])
+    cost += p.length_cost * span
+    a, b = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    return int(starts[a]), int(stops[b])
+
+
+def _choices(
+    quiet: NDArray[np.int64], activity: NDArray[np.float64], low: int, high: int, most: int
+) -> NDArray[np.int64]:
+    """The quietest of the quiet moments in [low, high], and the quietest sample itself."""
+    low, high = max(low, 0), min(high, len(activity) - 1)
+    if high <= low:
+        return np.empty(0, np.int64)
+    inside = quiet[np.searchsorted(quiet, low) : np.searchsorted(quiet, high, "right")]
+    inside = inside[np.argsort(activity[inside], kind="stable")[:most]]
+    return np.union1d(inside, [low + int(np.argmin(activity[low : high + 1]))])
+
+
+def _measure(motion: Motion, start: int, stop: int, p: PulseParameters) -> Pulse:
+    vertical, up = motion.vertical, motion.up[:, start:stop]
+    bias_start = vertical[max(0, start - 8) : start + 4].mean()
+    bias_stop = vertical[max(0, stop - 4) : stop + 8].mean()
+    from_start, from_stop = _angle(up, up[:, :1]), _angle(up, up[:, -1:])
+    turned = from_start / (from_start + from_stop + 0.02)
+    speed = np.cumsum(vertical[start:stop] - bias_start - (bias_stop - bias_start) * turned) * _DT
+    left = float(speed[-1])
+    speed -= np.linspace(0.0, left, len(speed))
+    height = float(speed.sum() * _DT)
+    unrest = float(motion.activity[start] + motion.activity[min(stop, len(motion) - 1)])
+    return Pulse(
+        start=start,
+        stop=stop,
+        height_m=height,
+        max_mps=float(speed.max()),
+        min_mps=float(speed.min()),
+        end_mps=left,
+        unrest_radps=unrest,
+        excursion_deg=float(np.degrees(from_start.max())),
+        turn_deg=float(np.degrees(from_start[-1])),
+        score=min(abs(height), 0.3) * 2 - p.drift_cost * abs(left) - p.unrest_cost * unrest,
+    )
+
+
+def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    angle: NDArray[np.float64] = np.arccos(np.clip((a * b).sum(axis=0), -1.0, 1.0))
+    return angle
+
+
+def _without_rivals(found: list[Pulse], overlap: float) -> list[Pulse]:
+    kept: list[Pulse] = []
+    for pulse in sorted(found, key=lambda x: -x.score):
+        length = pulse.stop - pulse.start
+        if all(
+            min(pulse.stop, other.stop) - max(pulse.start, other.start)
+            < overlap * min(length, other.stop - other.start)
+            for other in kept
+        ):
+            kept.append(pulse)
+    return sorted(kept, key=lambda x: x.start)
