@@ -9,13 +9,22 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from waitress.server import create_server
+from werkzeug.serving import make_server
 
 from analytics.dashboard.app import create_app
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Role
-from tests.analytics.dashboard.synthetic import PASSWORD, TODAY, ZONE, Clock, Site, fill_day
+from tests.analytics.dashboard.synthetic import (
+    MINUTE_NS,
+    PASSWORD,
+    TODAY,
+    ZONE,
+    Clock,
+    Site,
+    fill_day,
+    write_sample,
+)
 from wire.messages import Status
 
 
@@ -51,6 +60,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for back in range(9):
         if back != 3:
             fill_day(store, "anna", TODAY.plus(-back), back, 900 if back == 0 else 1500)
+    write_sample(store, "anna", TODAY.start_ns + 900 * MINUTE_NS)
     store.close()
     return path
 
@@ -83,9 +93,10 @@ def _site(folder: Path, people: Path) -> Iterator[Site]:
 def served(filled: Site) -> Iterator[str]:
     """The filled site on a port of this machine, CSRF protection on."""
     filled.app.config.update(TESTING=False, WTF_CSRF_ENABLED=True)
-    server = create_server(filled.app, host="127.0.0.1", port=0, threads=4)
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = make_server("127.0.0.1", 0, filled.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
-    server.close()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    server.server_close()
     thread.join(5)

@@ -13,9 +13,11 @@ from flask.testing import FlaskClient
 
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.timeline import runs_of
-from analytics.store.base import Provenance, Result
+from analytics.store.base import Provenance, Result, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
+from wire.batch import Batch, Channel
+from wire.ids import new_session
 
 MINUTE_NS = 60 * NS_PER_S
 PROVENANCE = Provenance("0", "synthetic")
@@ -196,6 +198,23 @@ def fill_day(store: EmbeddedStore, wearer: str, day: Day, seed: int, until: int 
     store.write_results(
         wearer, day.start_ns, day.end_ns, synthetic_day(day, seed, until), PROVENANCE
     )
+
+
+def write_sample(store: EmbeddedStore, wearer: str, t_ns: int) -> None:
+    """One stored sample: the last time that the sensor was heard of."""
+    channel = Channel(np.zeros((1, 3), np.int16), 0.01)
+    batch = Batch(
+        session=new_session(),
+        seq=0,
+        floor_seq=0,
+        t0_ns=t_ns,
+        dt_ns=NS_PER_S,
+        n=1,
+        channels={"accel": channel},
+        rx_ns=t_ns,
+        clock_err_ns=0,
+    )
+    store.write_batches([StoredBatch(wearer, "back", batch)])
 
 
 @dataclass
