@@ -34,7 +34,7 @@ STREAMS = (
     ("polar_h10", {"stream": "mag", "factor": 1.1}),
 )
 bulk = settings(
-    max_examples=1200, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 movesense_like = st.builds(

@@ -77,6 +77,16 @@ def test_decode_battery_by_short_uuid() -> None:
     assert (result.exit_code, result.output) == (0, "packet 0: battery 87 %\n")
 
 
+def test_decode_says_when_a_packet_is_only_a_part() -> None:
+    args = ["decode", "movesense", "--characteristic", MOVESENSE]
+    args += ["--config", '{"path": "/Meas/IMU6/104"}']
+    for packet in packets("movesense", "imu6_104_two_parts"):
+        args += ["--hex", packet]
+    lines = run(*args).output.splitlines()
+    assert lines[0].startswith("packet 0: no event")
+    assert lines[1] == "packet 1: 8 samples"
+
+
 def test_decode_error_is_printed_and_the_rest_decoded() -> None:
     (good,) = packets("movesense", "imu6_52")
     result = run(

@@ -103,9 +103,9 @@ def decode(
     errors = 0
     for index, data in enumerate(raw):
         try:
-            items += [
-                {"packet": index, **_described(event)} for event in decoder.decode(uuid, data)
-            ]
+            events = decoder.decode(uuid, data)
+            found_items = [_described(event) for event in events] or [{"type": "none"}]
+            items += [{"packet": index, **item} for item in found_items]
         except DecodeError as error:
             errors += 1
             items.append({"packet": index, "type": "error", "reason": str(error)})
@@ -197,6 +197,8 @@ def _print(item: dict[str, Any]) -> None:
     head = f"packet {item['packet']}: "
     if item["type"] == "battery":
         click.echo(f"{head}battery {item['percent']} %")
+    elif item["type"] == "none":
+        click.echo(f"{head}no event: a command's answer, or a part of a longer packet")
     elif item["type"] in {"ended", "error"}:
         click.echo(f"{head}{item['type']}: {item['reason']}")
     else:

@@ -31,7 +31,7 @@ from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
 
-SPEED = 20.0
+SPEED = 40.0
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ async def test_small_mtu_is_refused_by_the_sensor_too(add: Add) -> None:
 
 
 async def test_polar_streams_on_after_a_lost_link_and_is_started_anew(add: Add) -> None:
-    sensor, link = await add("polar_h10", 200, 120)
+    sensor, link = await add("polar_h10", 200, 600)
     await link.start(rate_hz=200.0)
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
@@ -138,7 +138,7 @@ async def test_polar_streams_on_after_a_lost_link_and_is_started_anew(add: Add) 
 async def test_movesense_forgets_the_subscription_and_the_wearer_moves_on(
     add: Add, make_motion: Callable[[float, float], Motion]
 ) -> None:
-    sensor, link = await add("movesense", 52, 120)
+    sensor, link = await add("movesense", 52, 600)
     await link.start()
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
@@ -151,13 +151,13 @@ async def test_movesense_forgets_the_subscription_and_the_wearer_moves_on(
     again = link.blocks[before]
     index = round((times(again)[0] - times(link.blocks[0])[0]) * 1e-9 * 52)
     assert index > 4 * before, "time passed without a link"
-    accel = make_motion(52, 120).accel[index : index + 4]
+    accel = make_motion(52, 600).accel[index : index + 4]
     np.testing.assert_allclose(again.values[Quantity.ACCEL], accel, atol=0.6)
 
 
 @BOTH
 async def test_reboot_restarts_the_device_clock(name: str, add: Add) -> None:
-    sensor, link = await add(name, 104, 120, clock_start_ns=10**18)
+    sensor, link = await add(name, 104, 600, clock_start_ns=10**18)
     await link.start(rate_hz=104.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.reboot()
@@ -167,16 +167,16 @@ async def test_reboot_restarts_the_device_clock(name: str, add: Add) -> None:
     await link.until(lambda: len(link.blocks) > before + 2)
     await link.stop()
     uptime_ns = times(link.blocks[before])[0] - sensor.encoder.clock_start_ns
-    assert 0 <= uptime_ns < 10**11
+    assert 0 <= uptime_ns < 10**12
 
 
 async def test_device_clock_wraps_on_the_air(add: Add) -> None:
     wrap_ns = 2**32 * 1_000_000
-    sensor, link = await add("movesense", 52, 20, clock_start_ns=wrap_ns - 10_000_000_000)
+    sensor, link = await add("movesense", 52, 80, clock_start_ns=wrap_ns - 60_000_000_000)
     await link.start()
     await link.to_the_end()
     stamps_ms = [int.from_bytes(frame.pushes[0].data[2:6], "little") for frame in sensor.sent]
-    assert min(stamps_ms) < 30_000 < max(stamps_ms), "no wrap happened"
+    assert min(stamps_ms) < 300_000 < max(stamps_ms), "no wrap happened"
     assert all(block.lost_before == 0 and not block.restarted for block in link.blocks)
     for block, frame in zip(link.blocks, sensor.sent, strict=True):
         assert_is(block, frame, STAMP_NS["movesense"])
@@ -202,9 +202,10 @@ async def test_stall_then_burst_or_loss(name: str, burst: bool, add: Add) -> Non
     decoder = await link.start(rate_hz=100.0)
     await link.until(lambda: len(link.blocks) > 2)
     sensor.stall()
+    await link.until(lambda: len(link.blocks) == len(sensor.sent))
     before = len(link.blocks)
-    await asyncio.sleep(0.2)
-    assert len(link.blocks) <= before + 1
+    await asyncio.sleep(0.1)
+    assert len(link.blocks) == before
     await sensor.resume(burst=burst)
     await link.to_the_end()
     lost = sum(block.lost_before for block in link.blocks)
@@ -226,7 +227,7 @@ async def test_packets_delivered_twice_give_blocks_twice_and_no_loss(name: str, 
 
 
 async def test_sensor_ends_the_stream_by_itself(add: Add) -> None:
-    sensor, link = await add("polar_h10", 200, 60)
+    sensor, link = await add("polar_h10", 200, 600)
     await link.start(rate_hz=200.0)
     await link.until(lambda: len(link.blocks) > 2)
     await sensor.end_stream()
