@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def bring_to_head(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(path: Path) -> None:
+    # What alembic sets up and applies is no news for the people who read our log.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Imported here: alembic and SQLAlchemy cost half a second that a current file does not need.
     from alembic import command
     from alembic.config import Config
