@@ -76,7 +76,7 @@ CREATE TABLE result (
     params_hash TEXT NOT NULL
 ) STRICT;
 CREATE INDEX result_time ON result (wearer, start_ns, kind);
-CREATE INDEX result_kind ON result (wearer, kind, start_ns);
+CREATE INDEX result_kind ON result (wearer, kind, start_ns, end_ns);
 """
 
 _QUANTITIES = tuple(UNITS)
