@@ -39,6 +39,5 @@ def command(
         raise click.UsageError(f"--to {end} is not after --from {start}, or out of range")
     with clinic_in(data_dir) as clinic, clinic.transaction():
         clinic.add_hold(Hold(wearer, sensor, start_ns, end_ns, posture, "cli"))
-        clinic.add_arrivals([(wearer, sensor, start_ns, end_ns)])
         clinic.audit(operator(), "calibrate", wearer, sensor)
     click.echo(f"upright reference of {wearer} {sensor} recorded")
