@@ -130,14 +130,14 @@ def command(
         except (IdError, ValueError) as error:
             raise click.UsageError(str(error)) from error
         try:
-            report = asyncio.run(_run(replay, config))
+            report, is_whole = asyncio.run(_run(replay, config))
         except (OutboxError, BrokerConfigError, MotionError) as error:
             raise click.ClickException(str(error)) from error
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:
         click.echo(f"{report.samples} samples sent, {report.committed_samples} committed")
-    if report.waiting_batches:
+    if report.waiting_batches and is_whole:
         kept = f"run the agent with --outbox {outbox} to deliver them" if outbox else "replay again"
         raise click.ClickException(
             f"{report.waiting_batches} batches were not committed; check that broker and ingest "
@@ -145,7 +145,8 @@ def command(
         )
 
 
-async def _run(replay: Replay, config: AgentConfig) -> AgentReport:
+async def _run(replay: Replay, config: AgentConfig) -> tuple[AgentReport, bool]:
+    """(what was done, whether the recording was played to its end)."""
     clock = _clock(replay)
     interrupted, stop = stop_on_signals(), asyncio.Event()
     async with VirtualWorld(clock) as world:
@@ -177,7 +178,8 @@ async def _run(replay: Replay, config: AgentConfig) -> AgentReport:
             others.extend([told, done])
 
         try:
-            return await agent.run(stop, finish)
+            report = await agent.run(stop, finish)
+            return report, not interrupted.is_set()
         finally:
             for task in others:
                 task.cancel()
