@@ -126,8 +126,10 @@ class SensorSession:
                 except (RadioError, ProfileError) as error:
                     self._complain(str(error))
                 except Exception:
+                    _raise_if_cancelled()
                     # one sensor's bug must not stop the others
                     log.exception("sensor %s: unexpected error", self.config.sensor)
+                _raise_if_cancelled()
                 self._to(Event.FAILED)
                 await self._clock.sleep(self._backoff.wait_s())
         finally:
@@ -328,3 +330,10 @@ class SensorSession:
         if problem != self.problem:
             log.warning("sensor %s: %s", self.config.sensor, problem)
         self.problem = problem
+
+
+def _raise_if_cancelled() -> None:
+    """A radio library may answer a cancellation with an error of its own; the wish stands."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

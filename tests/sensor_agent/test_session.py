@@ -15,7 +15,7 @@ from firmware_profiles.base import DecodeError
 from firmware_profiles.movesense_gsp import GspDecoder
 from firmware_profiles.registry import UnknownProfileError
 from sensor_agent import session as session_module
-from sensor_agent.ble import Radio
+from sensor_agent.ble import Radio, RadioError
 from sensor_agent.clock import ScaledClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.session import SensorConfig, SensorSession
@@ -228,6 +228,23 @@ async def test_stop_hands_on_what_was_not_a_full_batch(desk: Desk, still: Motion
     assert sum(b.n for b in desk.batches) == session.batcher.counters.samples
     assert sum(b.n for b in desk.batches) == sum(len(f.device_t_ns) for f in sensor.sent)
     assert sensor.encoder.stream is None
+
+
+@pytest.mark.parametrize("error", [RadioError("gone", "wait"), RuntimeError("HCI")])
+async def test_a_radio_that_turns_cancellation_into_an_error_is_stopped_all_the_same(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+
+    async def stubborn(*_args: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise error from None
+
+    monkeypatch.setattr(desk.radio, "connect", stubborn)
+    async with desk.running() as session:
+        await until(lambda: session.state is State.CONNECTING)
 
 
 def test_a_sensor_needs_a_fitting_id_and_a_known_profile() -> None:
