@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.motion import MOTION_HZ, Motion, from_running_median
 from analytics.signal.parameter import parameter
 
 
@@ -22,10 +22,26 @@ class DipParameters:
     """How deep and how even a dip is."""
 
     high_pass_hz: float = parameter(0.2, unit="Hz", reason="a slow squat lasts five seconds")
-    min_depth_m: float = parameter(0.16, unit="m", reason="a partial squat, after the high-pass")
-    min_speed_mps: float = parameter(0.3, unit="m/s", reason="half of a calm squat's speed")
+    bias_s: int = parameter(30, unit="s", reason="sensor bias changes slower than movements")
+    step_hz: float = parameter(0.7, unit="Hz", reason="between squats and steps")
+    window_s: int = parameter(3, unit="s", reason="one squat")
+    swing_mps: float = parameter(0.15, unit="m/s", reason="steps leave less below 0.7 Hz")
+    swing_ratio: float = parameter(
+        1.25, unit="1", reason="slow over fast vertical speed; walking stays below 0.7"
+    )
+    min_ratio: float = parameter(
+        1.1, unit="1", reason="slow over fast vertical speed: neither running nor jumping"
+    )
+    min_depth_m: float = parameter(0.12, unit="m", reason="a partial squat, after the high-pass")
+    min_speed_mps: float = parameter(0.25, unit="m/s", reason="half of a slow squat's speed")
     min_balance: float = parameter(
         0.5, unit="1", reason="rise over fall speed; after sitting down it is below 0.3"
+    )
+    min_evenness: float = parameter(
+        0.5, unit="1", reason="way down over way up; leaning forward to rise is below 0.4"
+    )
+    series_s: int = parameter(
+        6, unit="s", reason="squats that follow one another support each other"
     )
     longest_half_s: float = parameter(2.5, unit="s", reason="one way of a slow squat")
     shortest_s: float = parameter(0.9, unit="s", reason="jumps are shorter")
@@ -42,14 +58,46 @@ class Dip:
     depth_m: float
 
 
-def dips(motion: Motion, ignore: NDArray[np.bool_], parameters: DipParameters) -> list[Dip]:
+@dataclass(frozen=True, slots=True)
+class Heave:
+    """Vertical movement over a few seconds."""
+
+    speed: NDArray[np.float64]
+    """(n,) m/s at MOTION_HZ."""
+    height: NDArray[np.float64]
+    """(n,) m at MOTION_HZ."""
+    dominant: NDArray[np.bool_]
+    """(seconds,) True where slow rising and sinking outweighs the bounce of steps."""
+    ratio: NDArray[np.float64]
+    """(seconds,) slow over fast vertical speed."""
+
+
+def heave_of(motion: Motion, parameters: DipParameters) -> Heave:
+    """Vertical speed and height with everything slower than a slow squat removed."""
+    p = parameters
+    high = signal.butter(1, p.high_pass_hz, "high", fs=MOTION_HZ, output="sos")
+    low = signal.butter(2, p.step_hz, fs=MOTION_HZ, output="sos")
+    vertical = from_running_median(motion.vertical, p.bias_s)
+    speed = signal.sosfiltfilt(high, np.cumsum(vertical) / MOTION_HZ)
+    slow = signal.sosfiltfilt(low, speed)
+    window = np.full(p.window_s * MOTION_HZ, 1.0 / (p.window_s * MOTION_HZ))
+    middle = slice(MOTION_HZ // 2, None, MOTION_HZ)
+    swing = np.convolve(slow**2, window, "same")[middle]
+    bounce = np.convolve((speed - slow) ** 2, window, "same")[middle]
+    return Heave(
+        speed=speed,
+        height=signal.sosfiltfilt(high, np.cumsum(speed) / MOTION_HZ),
+        dominant=(swing > p.swing_mps**2) & (swing > p.swing_ratio**2 * bounce),
+        ratio=np.sqrt(swing / np.maximum(bounce, 1e-12)),
+    )
+
+
+def dips(
+    motion: Motion, heave: Heave, ignore: NDArray[np.bool_], parameters: DipParameters
+) -> list[Dip]:
     """Dips in order of time; none has its bottom where `ignore` (n,) is True."""
     p = parameters
-    if len(motion) < 2 * MOTION_HZ:
-        return []
-    high = signal.butter(1, p.high_pass_hz, "high", fs=MOTION_HZ, output="sos")
-    speed = signal.sosfiltfilt(high, np.cumsum(motion.vertical) / MOTION_HZ)
-    height = signal.sosfiltfilt(high, np.cumsum(speed) / MOTION_HZ)
+    speed, height = heave.speed, heave.height
     half = round(p.longest_half_s * MOTION_HZ)
     bottoms, shape = signal.find_peaks(-height, prominence=p.min_depth_m, wlen=2 * half)
     found = []
@@ -61,8 +109,12 @@ def dips(motion: Motion, ignore: NDArray[np.bool_], parameters: DipParameters) -
         fall, rise = -float(falling.min()), float(rising.max())
         start = low + int(np.argmax(height[low : bottom + 1]))
         stop = bottom + int(np.argmax(height[bottom:high_end]))
+        second = min(int(bottom) // MOTION_HZ, len(heave.ratio) - 1)
+        sunk, risen = height[start] - height[bottom], height[stop] - height[bottom]
         if (
-            min(fall, rise) >= p.min_speed_mps
+            min(sunk, risen) >= p.min_evenness * max(sunk, risen)
+            and heave.ratio[second] >= p.min_ratio
+            and min(fall, rise) >= p.min_speed_mps
             and min(fall, rise) >= p.min_balance * max(fall, rise)
             and stop - start >= p.shortest_s * MOTION_HZ
             and motion.up[2, start:stop].min() > np.cos(np.radians(p.max_turn_deg))

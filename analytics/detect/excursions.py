@@ -7,14 +7,14 @@ largest for its kind names it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import signal
 
 from analytics.detect.findings import MovementKind
-from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.motion import MOTION_HZ, Motion, from_running_median
 from analytics.signal.parameter import parameter
 
 
@@ -39,6 +39,9 @@ class ExcursionParameters:
     )
     standing_pelvis_deg: float = parameter(
         20.0, unit="deg", reason="a standing pelvis tilts less without a bend"
+    )
+    max_jerk_mps3: float = parameter(
+        200.0, unit="m/s3", reason="falling back onto a seat is no bend"
     )
     longest_s: float = parameter(
         12.0, unit="s", reason="window in which the trunk must go and come back"
@@ -72,6 +75,8 @@ class Excursion:
     height_deg: float
     positive: bool
     """Forward, to the right, to the left (rotation)."""
+    jerk_mps3: float
+    """Hardest knock inside."""
     strength: float
     """Height over the smallest that counts for its kind."""
 
@@ -82,13 +87,13 @@ def excursions(
     """Excursions in order of time, one for all peaks that overlap."""
     p = parameters
     factor = p.low_site_factor if low_site else 1.0
-    flexion = _from_middle(np.degrees(np.arctan2(-motion.up[0], motion.up[2])), p.middle_s)
+    flexion = from_running_median(np.degrees(np.arctan2(-motion.up[0], motion.up[2])), p.middle_s)
     tilt = np.degrees(np.arcsin(np.clip(motion.up[1], -1.0, 1.0)))
-    lateral = _from_middle(tilt, p.middle_s)
+    lateral = from_running_median(tilt, p.middle_s)
     heading = None
     if motion.yaw_radps is not None:
         turned = np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ
-        heading = _from_middle(turned, p.middle_s)
+        heading = from_running_median(turned, p.middle_s)
     forward, side = MovementKind.FORWARD_BEND, MovementKind.LATERAL_BEND
     turn = MovementKind.TRUNK_ROTATION
     found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)
@@ -101,18 +106,10 @@ def excursions(
             found += _peaks(
                 sign * heading, turn, p.rotation_deg * factor, p.longest_s, p, positive=positive
             )
-    return _strongest(found)
-
-
-def _from_middle(angle_deg: NDArray[np.float64], middle_s: int) -> NDArray[np.float64]:
-    """The angle less its running median, which is taken over seconds."""
-    seconds = angle_deg[: len(angle_deg) // MOTION_HZ * MOTION_HZ].reshape(-1, MOTION_HZ)
-    if len(seconds) < 3:
-        return angle_deg - np.median(angle_deg)
-    middle = ndimage.median_filter(seconds.mean(axis=1), size=middle_s + 1, mode="nearest")
-    at = (np.arange(len(middle)) + 0.5) * MOTION_HZ
-    out: NDArray[np.float64] = angle_deg - np.interp(np.arange(len(angle_deg)), at, middle)
-    return out
+    return [
+        replace(e, jerk_mps3=float(motion.jerk[e.start : e.stop + 1].max()))
+        for e in _strongest(found)
+    ]
 
 
 def _peaks(
@@ -147,6 +144,7 @@ def _peaks(
             stop=int(np.ceil(right[i])),
             height_deg=float(height_deg[i]),
             positive=positive,
+            jerk_mps3=0.0,
             strength=float(height_deg[i] / least_deg),
         )
         for i in range(len(peaks))

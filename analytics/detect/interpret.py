@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.detect.dips import Dip
 from analytics.detect.excursions import Excursion
 from analytics.detect.findings import SECOND_NS, Movement, MovementKind, Posture
 from analytics.detect.lying import (
@@ -29,6 +30,8 @@ from analytics.detect.posture import (
     best_path,
     change_evidence,
     evidence,
+    flexion_from,
+    low_odds,
     plain_link,
     pulse_link,
     tilt_evidence,
@@ -39,6 +42,8 @@ from analytics.signal.masks import runs
 from analytics.signal.motion import MOTION_HZ
 
 TICK_NS = SECOND_NS // MOTION_HZ
+FINE_LOW_SITES = frozenset({"L5", "pelvis"})
+"""Fixed to the body, so that small bends and turns of a seated wearer can be told; a belt cannot."""
 _REFERENCE_ODDS = 8.0
 """The posture during the reference interval is known."""
 _CARRIED_ODDS = 6.0
@@ -97,9 +102,11 @@ class _Reader:
         self.seen, self.state, self.p = seen, state, parameters
         self.calibration = calibration
         self.low_site = placement in LOW_SITES
+        self.fine = placement in FINE_LOW_SITES
         self.sagittal = calibration.forward is not ForwardSource.UNKNOWN
         self.upright_known = calibration.up is not UpSource.UNKNOWN
         self.offset = seen.first_tick
+        self.dips: list[Dip] = []
 
     def read(self, final_s: int) -> Reading:
         seen, state = self.seen, self.state
@@ -111,7 +118,8 @@ class _Reader:
         lying = self._lying()
         walking = seen.walking & ~lying.reshape(-1, MOTION_HZ).any(axis=1)
         changes = transitions(lying, turning_deg_s(seen.up), self.p.lying)
-        pulses = self._pulses(lying, changes)
+        self.dips = [d for d in self._real_dips() if not lying[d.bottom - self.offset]]
+        pulses = self._pulses(lying, walking, changes)
         stretches, links = self._stretches(lying, walking, changes, pulses)
         initial = np.zeros(4)
         if state.state is not None:
@@ -121,9 +129,7 @@ class _Reader:
         posture, probability = self._timeline(lying, walking, measured, stretches, path)
         movements = self._changes_of_state(stretches, links, pulses, changes, path)
         movements += [
-            _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8)
-            for d in seen.dips
-            if not lying[d.bottom - self.offset]
+            _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8) for d in self.dips
         ]
         movements += self._rolls(lying, changes)
         movements += self._bends(lying, walking, posture, movements)
@@ -143,16 +149,39 @@ class _Reader:
             self.seen.up, self.state.lying, p, enter_deg=enter_deg, forward_known=self.sagittal
         )
 
-    def _pulses(self, lying: NDArray[np.bool_], changes: list[Transition]) -> list[Pulse]:
+    def _pulses(
+        self, lying: NDArray[np.bool_], walking: NDArray[np.bool_], changes: list[Transition]
+    ) -> list[Pulse]:
         """Height changes that happen upright and are not part of something else."""
         taken = [(c.start + self.offset, c.stop + self.offset) for c in changes]
-        taken += [(d.start, d.stop) for d in self.seen.dips]
+        taken += [(d.start, d.stop) for d in self.dips]
+        steps = np.repeat(walking, MOTION_HZ)
         kept = []
         for pulse in self.seen.pulses:
             middle = (pulse.start + pulse.stop) // 2
             inside = any(start <= middle <= stop for start, stop in taken)
+            low, high = max(pulse.start - self.offset, 0), pulse.stop - self.offset
+            inside |= steps[low:high].mean() > self.p.posture.walking_share
             if not inside and not lying[min(max(middle - self.offset, 0), len(lying) - 1)]:
                 kept.append(pulse)
+        return kept
+
+    def _real_dips(self) -> list[Dip]:
+        """Dips in a row, and single ones that are not half of sitting down or standing up."""
+        dips, p = self.seen.dips, self.p.posture
+        kept = []
+        for i, dip in enumerate(dips):
+            near = self.p.dips.series_s * MOTION_HZ
+            series = any(
+                0 < abs(other.bottom - dip.bottom) <= near for other in dips[max(0, i - 1) : i + 2]
+            )
+            one_way = any(
+                max(change_evidence(pulse, p, low_site=self.low_site)) > 1.0
+                for pulse in self.seen.pulses
+                if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
+            )
+            if series or not one_way:
+                kept.append(dip)
         return kept
 
     def _stretches(
@@ -184,7 +213,7 @@ class _Reader:
         links: list[Link] = []
         for start, stop in zip([0, *times], [*times, end], strict=True):
             index = borders.get(start)
-            cost = plain if index is None else pulse_link(pulses[index], p)
+            cost = plain if index is None else pulse_link(pulses[index], p, low_site=self.low_site)
             links.append(Link(cost, index))
             middle = (start + stop) // 2
             quiet = ~inside_pulse[start:stop]
@@ -246,21 +275,21 @@ class _Reader:
         borders: dict[int, int | None],
     ) -> float:
         """Log odds of a held squat against sitting, for the stretch between two pulses."""
-        p = self.p.posture
         before, after = borders.get(start), borders.get(stop)
         if before is None or after is None:
             return 0.0
-        duration_s = (stop - start) / MOTION_HZ
-        depth_m = 0.5 * (abs(pulses[before].height_m) + abs(pulses[after].height_m))
-        odds = p.walking + float(np.clip((p.crouch_s - duration_s) / 1.0, -4.0, 1.0))
-        odds += float(np.clip((depth_m - p.crouch_depth_m) / 0.06, -2.0, 2.0))
+        flexion_deg = None
         if neutral.standing is not None and self.sagittal:
-            ahead, _, above = np.median(up, axis=1)
-            flexion = np.degrees(
-                np.arctan2(-ahead, above) - np.arctan2(-neutral.standing[0], neutral.standing[2])
-            )
-            odds += float(np.clip(flexion / 8.0, -2.0, 2.0))
-        return odds
+            flexion_deg = flexion_from(np.median(up, axis=1), neutral.standing)
+        squat, bend = low_odds(
+            pulses[before],
+            pulses[after],
+            duration_s=(stop - start) / MOTION_HZ,
+            flexion_deg=flexion_deg,
+            low_site=self.low_site,
+            p=self.p.posture,
+        )
+        return self.p.posture.walking + max(squat, bend)
 
     # -- what it means ----------------------------------------------------------------------
 
@@ -306,7 +335,7 @@ class _Reader:
                 continue
             if index is not None:
                 pulse = pulses[index]
-                up, down = change_evidence(pulse, self.p.posture)
+                up, down = change_evidence(pulse, self.p.posture, low_site=self.low_site)
                 span = (pulse.start, pulse.stop)
                 peak = pulse.excursion_deg
                 if (old, new) == (State.SIT, State.STAND):
@@ -316,7 +345,10 @@ class _Reader:
                 elif new is State.CROUCH:
                     crouch = pulse.start
                 elif old is State.CROUCH and crouch is not None:
-                    found.append(_movement(MovementKind.SQUAT, crouch, pulse.stop, _sure(up)))
+                    kind = MovementKind.SQUAT
+                    if pulse.height_m < self.p.posture.bend_depth_m:
+                        kind = MovementKind.FORWARD_BEND
+                    found.append(_movement(kind, crouch, pulse.stop, _sure(up)))
         for change in changes:
             at = change.crossing / MOTION_HZ
             index = next(i for i, s in enumerate(stretches) if s.stop_s > at)
@@ -370,11 +402,12 @@ class _Reader:
             if bend.kind is not MovementKind.TRUNK_ROTATION and not self.sagittal:
                 continue
             # a pelvis that turns or tilts while standing is the whole body turning or stepping
-            if self.low_site and posture[second] != Posture.SITTING:
-                if bend.kind is not MovementKind.FORWARD_BEND:
+            forward = bend.kind is MovementKind.FORWARD_BEND
+            if self.low_site and not (self.fine and posture[second] == Posture.SITTING):
+                if not forward or bend.height_deg < self.p.excursions.standing_pelvis_deg:
                     continue
-                if bend.height_deg < self.p.excursions.standing_pelvis_deg:
-                    continue
+            if forward and bend.jerk_mps3 > self.p.excursions.max_jerk_mps3:
+                continue
             found.append(_bend(bend))
         return found
 

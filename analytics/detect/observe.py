@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.detect.dips import Dip, dips
+from analytics.detect.dips import Dip, dips, heave_of
 from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.parameters import Parameters
 from analytics.detect.pulses import Pulse, pulses
@@ -54,15 +54,16 @@ def observe(
     frames: Frames, start_s: int, stop_s: int, *, low_site: bool, parameters: Parameters
 ) -> Observations:
     """What happens in [start_s, stop_s); the rest of the frames is context."""
-    walking = walking_seconds(frames, parameters.walking)
     motion = motion_of(frames)
+    heave = heave_of(motion, parameters.dips)
+    walking = walking_seconds(frames, parameters.walking) & ~heave.dominant
     inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
     offset = motion.first_s * MOTION_HZ
     low, high = start_s * MOTION_HZ, stop_s * MOTION_HZ
     rises = (_shifted(p, offset) for p in pulses(motion, inside, parameters.pulses))
     sinks = (
         replace(d, start=d.start + offset, bottom=d.bottom + offset, stop=d.stop + offset)
-        for d in dips(motion, inside, parameters.dips)
+        for d in dips(motion, heave, inside, parameters.dips)
     )
     bends = (
         replace(e, start=e.start + offset, peak=e.peak + offset, stop=e.stop + offset)

@@ -52,15 +52,41 @@ class PostureParameters:
         14.0, unit="deg", reason="rising or sitting down without leaning is riding a lift"
     )
     per_lean: float = parameter(0.3, unit="1/deg", reason="5 deg less lean: five times less sure")
+    low_lever_m: float = parameter(
+        0.12, unit="m", reason="waist above the hips: a bend alone lowers it so much"
+    )
+    high_lever_m: float = parameter(0.4, unit="m", reason="chest above the hips")
+    standing_deg: float = parameter(30.0, unit="deg", reason="nobody stands more bent than that")
+    per_tilt: float = parameter(0.15, unit="1/deg", reason="7 deg more: three times less sure")
     most: float = parameter(5.0, unit="1", reason="no single event is surer than 150 to 1")
     missed: float = parameter(5.0, unit="1", reason="a change of state that left no pulse")
+    walking_share: float = parameter(
+        0.6, unit="1", reason="a height change that is mostly steps is a stair or a kerb"
+    )
     walking: float = parameter(8.0, unit="1", reason="walking is done standing")
     low_site_deg: float = parameter(-5.0, unit="deg", reason="flexion between sitting and standing")
     low_site_scale_deg: float = parameter(4.0, unit="deg", reason="spread of standing, HAPT")
     high_site_deg: float = parameter(12.0, unit="deg", reason="a standing chest stays within it")
     high_site_scale_deg: float = parameter(6.0, unit="deg", reason="spread of standing, DSADS")
-    crouch_s: float = parameter(4.0, unit="s", reason="a squat is not held much longer")
-    crouch_depth_m: float = parameter(0.45, unit="m", reason="a chair is higher than a squat")
+    crouch_s: float = parameter(6.0, unit="s", reason="a squat is not held much longer")
+    crouch_depth_m: float = parameter(
+        0.43, unit="m", reason="a chair is rarely that far below standing, a squat mostly"
+    )
+    crouch_flexion_deg: float = parameter(
+        3.0, unit="deg", reason="a seated pelvis tilts back, a squatting one forward"
+    )
+    landing_mps3: float = parameter(
+        80.0, unit="m/s3", reason="jerk of meeting a seat; a squat is slowed by muscles"
+    )
+    bend_depth_m: float = parameter(
+        0.33, unit="m", reason="a bend from the hips lowers the waist by less than a squat"
+    )
+    bend_flexion_low_deg: float = parameter(
+        25.0, unit="deg", reason="flexion of the pelvis in a bend that is held"
+    )
+    bend_flexion_high_deg: float = parameter(
+        45.0, unit="deg", reason="flexion of the chest in a bend that is held"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +132,30 @@ class Neutral:
     seen_walking_s: int = field(default=0)
 
 
-def change_evidence(pulse: Pulse, p: PostureParameters) -> tuple[float, float]:
+def change_evidence(pulse: Pulse, p: PostureParameters, *, low_site: bool) -> tuple[float, float]:
     """Log odds that a height change is a rise from sitting, and that it is a sitting down."""
-    return _one_way(pulse, 1.0, p), _one_way(pulse, -1.0, p)
+    lever_m = p.low_lever_m if low_site else p.high_lever_m
+    swung_m = lever_m * float(
+        np.cos(np.radians(pulse.stop_deg)) - np.cos(np.radians(pulse.start_deg))
+    )
+    height_m = pulse.height_m - swung_m
+    return (
+        _one_way(pulse, height_m, 1.0, pulse.stop_deg, p),
+        _one_way(pulse, height_m, -1.0, pulse.start_deg, p),
+    )
 
 
-def _one_way(pulse: Pulse, sign: float, p: PostureParameters) -> float:
-    height = sign * pulse.height_m
+def _one_way(
+    pulse: Pulse, height_m: float, sign: float, standing_deg: float, p: PostureParameters
+) -> float:
+    height = sign * height_m
     ahead, back = (pulse.max_mps, -pulse.min_mps) if sign > 0 else (-pulse.min_mps, pulse.max_mps)
     odds = p.per_metre * (min(height, p.largest_m) - p.rise_m)
     odds += p.per_speed * (min(ahead, 3 * p.speed_mps) - p.speed_mps)
     odds -= p.per_opposite * max(0.0, back / max(ahead, 0.05) - p.opposite_share)
     odds -= p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
     odds -= p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
+    odds -= p.per_tilt * max(0.0, standing_deg - p.standing_deg)
     odds -= p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
     return float(np.clip(odds, -p.most, p.most))
 
@@ -134,14 +171,42 @@ def tilt_evidence(
             float(np.clip((10.0 - tilt) / 6.0, -1.0, 0.7)) if neutral.sitting is not None else 0.0
         )
     elif neutral.low_site and neutral.sagittal:
-        stand = neutral.standing
-        flexion = np.degrees(np.arctan2(-ahead, above) - np.arctan2(-stand[0], stand[2]))
+        flexion = flexion_from(up, neutral.standing)
         odds = float(np.clip((p.low_site_deg - flexion) / p.low_site_scale_deg, -2.5, 4.0))
     else:
         cosine = float(np.clip(up @ neutral.standing / np.linalg.norm(up), -1.0, 1.0))
         away = float(np.degrees(np.arccos(cosine)))
         odds = float(np.clip((away - p.high_site_deg) / p.high_site_scale_deg, -1.0, 3.0))
     return odds * min(1.0, duration_s / 4.0)
+
+
+def flexion_from(up: NDArray[np.float64], standing: NDArray[np.float64]) -> float:
+    """Flexion [deg] of a (3,) up vector from the standing one, forward positive."""
+    angle = np.arctan2(-up[0], up[2]) - np.arctan2(-standing[0], standing[2])
+    return float(np.degrees(angle))
+
+
+def low_odds(
+    down: Pulse,
+    up: Pulse,
+    *,
+    duration_s: float,
+    flexion_deg: float | None,
+    low_site: bool,
+    p: PostureParameters,
+) -> tuple[float, float]:
+    """Log odds against sitting that the wearer, low between two pulses, squats or bends."""
+    depth_m = 0.5 * (abs(down.height_m) + abs(up.height_m))
+    short = float(np.clip(p.crouch_s - duration_s, -4.0, 0.5))
+    squat = short + float(np.clip((depth_m - p.crouch_depth_m) / 0.05, -3.0, 1.5))
+    squat += float(np.clip(np.log(p.landing_mps3 / max(down.jerk_mps3, 1.0)) / 0.4, -2.0, 1.5))
+    if flexion_deg is None:
+        return squat - 1.0, -p.walking
+    if low_site:
+        squat += float(np.clip((flexion_deg - p.crouch_flexion_deg) / 6.0, -2.5, 2.5))
+    bent_deg = p.bend_flexion_low_deg if low_site else p.bend_flexion_high_deg
+    bend = short + float(np.clip((flexion_deg - bent_deg) / 5.0, -4.0, 3.0))
+    return squat, bend
 
 
 def evidence(
@@ -170,9 +235,9 @@ def plain_link(p: PostureParameters) -> NDArray[np.float64]:
     return cost
 
 
-def pulse_link(pulse: Pulse, p: PostureParameters) -> NDArray[np.float64]:
+def pulse_link(pulse: Pulse, p: PostureParameters, *, low_site: bool) -> NDArray[np.float64]:
     """Border at a height change."""
-    up, down = change_evidence(pulse, p)
+    up, down = change_evidence(pulse, p, low_site=low_site)
     cost = np.full((4, 4), _NEVER)
     np.fill_diagonal(cost, 0.0)
     cost[State.SIT, State.STAND] = cost[State.CROUCH, State.STAND] = up

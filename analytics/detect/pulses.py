@@ -61,6 +61,12 @@ class Pulse:
     """Largest turn of up away from where it began."""
     turn_deg: float
     """Turn of up from beginning to end."""
+    start_deg: float
+    """Tilt from upright at the beginning."""
+    stop_deg: float
+    """Tilt from upright at the end."""
+    jerk_mps3: float
+    """Hardest knock inside: the landing on a seat."""
     score: float
 
 
@@ -171,8 +177,16 @@ def _measure(motion: Motion, start: int, stop: int, p: PulseParameters) -> Pulse
         unrest_radps=unrest,
         excursion_deg=float(np.degrees(from_start.max())),
         turn_deg=float(np.degrees(from_start[-1])),
+        start_deg=_tilt_deg(motion.up[:, max(0, start - 5) : start + 5]),
+        stop_deg=_tilt_deg(motion.up[:, max(0, stop - 5) : stop + 5]),
+        jerk_mps3=float(motion.jerk[start:stop].max()),
         score=min(abs(height), 0.3) * 2 - p.drift_cost * abs(left) - p.unrest_cost * unrest,
     )
+
+
+def _tilt_deg(up: NDArray[np.float64]) -> float:
+    ahead, left, above = up.mean(axis=1)
+    return float(np.degrees(np.arctan2(np.hypot(ahead, left), above)))
 
 
 def _angle(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import ndimage, signal
 
 from analytics.signal.calibration import GRAVITY_MPS2
 from analytics.signal.frames import Frames
@@ -40,6 +40,8 @@ class Motion:
     """(3, n) unit vector of up in trunk axes, below 2 Hz."""
     activity: NDArray[np.float64]
     """(n,) rad/s: speed of turning plus shaking, below 1 Hz."""
+    jerk: NDArray[np.float64]
+    """(n,) m/s3, size of the change of vertical acceleration: knocks and landings."""
     yaw_radps: NDArray[np.float64] | None
     """(n,) turning rate about the vertical, to the left positive; None without gyroscope."""
 
@@ -49,8 +51,9 @@ class Motion:
 
 def motion_of(frames: Frames) -> Motion:
     """The slow signals of some frames."""
+    raw = np.einsum("ij,ij->j", frames.accel, frames.up)
+    vertical = _halved(raw) - GRAVITY_MPS2
     up = _halved(frames.up)
-    vertical = _halved(np.einsum("ij,ij->j", frames.accel, frames.up)) - GRAVITY_MPS2
     accel = _halved(frames.accel)
     norm = np.sqrt(np.einsum("ij,ij->j", accel, accel))
     slow_up = _low(up, _UP_HZ)
@@ -66,12 +69,24 @@ def motion_of(frames: Frames) -> Motion:
     shaking = np.abs(norm - _low(norm, 0.5)) / _JERKY_MPS2_PER_RADPS
     return Motion(
         first_s=frames.k0 // GRID_HZ,
-        valid=frames.valid.reshape(-1, _STEP).all(axis=1),
+        valid=np.logical_and(frames.valid[::_STEP], frames.valid[1::_STEP]),
         vertical=_low(vertical, _VERTICAL_HZ),
         up=slow_up,
+        jerk=np.abs(np.diff(raw, prepend=raw[:1])).reshape(-1, _STEP).max(axis=1) * GRID_HZ,
         activity=_low(turning + shaking, _ACTIVITY_HZ, order=1),
         yaw_radps=yaw,
     )
+
+
+def from_running_median(values: NDArray[np.float64], window_s: int) -> NDArray[np.float64]:
+    """(n,) values at MOTION_HZ less the running median of their means by the second."""
+    whole = values[: len(values) // MOTION_HZ * MOTION_HZ].reshape(-1, MOTION_HZ)
+    if len(whole) < 3:
+        return values - np.median(values)
+    middle = ndimage.median_filter(whole.mean(axis=1), size=window_s + 1, mode="nearest")
+    at = (np.arange(len(middle)) + 0.5) * MOTION_HZ
+    out: NDArray[np.float64] = values - np.interp(np.arange(len(values)), at, middle)
+    return out
 
 
 def _halved(values: NDArray[np.float64]) -> NDArray[np.float64]:
