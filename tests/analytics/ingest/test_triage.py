@@ -45,7 +45,6 @@ def test_what_is_understood(topic: str, payload: bytes, sensor: str, kind: type)
         ("trunkline/v1/w/back/birth", b"{}", "w", "Birth"),
         ("trunkline/v1/Anna Miller/back/imu", b"x", None, "wearer id"),
         ("somewhere/else", b"x", None, "not under"),
-        ("trunkline/v1/w/back/committed", b"{}", "w", "not for ingest"),
         (
             "trunkline/v1/w/mark",
             Mark(1, "upright", sensor="NO!", end_ns=2, posture="sitting").dump(),
@@ -61,8 +60,10 @@ def test_what_is_refused(topic: str, payload: bytes, wearer: str | None, reason:
     assert reason in outcome.reason
 
 
-def test_an_empty_message_only_clears_what_was_retained() -> None:
+def test_what_is_not_for_ingest() -> None:
     assert read(Message("trunkline/v1/w/back/birth", b"")) is None
+    for rest in ("back/committed", "state", "alert"):
+        assert read(Message(f"trunkline/v1/w/{rest}", b"{}")) is None
 
 
 def test_a_bug_in_a_decoder_costs_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
