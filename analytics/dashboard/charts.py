@@ -26,8 +26,11 @@ _MOVEMENT_COLOURS: Final = (
 _SYMBOLS: Final = {"pain": "circle", "numbness": "square", "paraesthesia": "diamond"}
 
 
-def _layout(y_title: str, labels: Sequence[str], ticks: Sequence[str], **more: Any) -> Figure:
-    """`labels` are the categories of the x axis, `ticks` what is written there ("": nothing)."""
+def _layout(
+    y_title: str, labels: Sequence[str], ticks: Sequence[str], *, y_top: float, **more: Any
+) -> Figure:
+    """`labels` are the categories of the x axis, `ticks` what is written there ("": nothing);
+    the y axis reaches from 0 at least to y_top."""
     axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "fixedrange": True}
     return {
         "height": 240,
@@ -39,6 +42,7 @@ def _layout(y_title: str, labels: Sequence[str], ticks: Sequence[str], **more: A
         "barmode": "stack",
         "bargap": 0.35,
         "showlegend": False,
+        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": _GRID, "font": {"color": _INK}},
         "xaxis": {
             **axis,
             "type": "category",
@@ -49,7 +53,7 @@ def _layout(y_title: str, labels: Sequence[str], ticks: Sequence[str], **more: A
             "ticktext": [tick for tick in ticks if tick],
             "tickangle": 0,
         },
-        "yaxis": {**axis, "title": {"text": y_title}, "rangemode": "tozero"},
+        "yaxis": {**axis, "title": {"text": y_title}, "autorangeoptions": {"include": [0, y_top]}},
         **more,
     }
 
@@ -148,7 +152,7 @@ def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
 def _symptom_figure(
     labels: Sequence[str], ticks: Sequence[str], entries: Sequence[tuple[str, DiaryEntry]]
 ) -> Figure:
-    layout = _layout("strength (0–10)", labels, ticks)
+    layout = _layout("strength (0–10)", labels, ticks, y_top=10)
     layout["yaxis"] |= {"range": [-0.8, 10.8], "dtick": 5}
     return {"data": _symptoms(entries), "layout": layout}
 
@@ -166,16 +170,16 @@ def week(
     return {
         "week-postures": {
             "data": _postures(labels, parts, 60),
-            "layout": _layout("worn hours", labels, ticks, annotations=missing),
+            "layout": _layout("worn hours", labels, ticks, y_top=8, annotations=missing),
         },
         "week-slouch": {
             "data": [_slouch(labels, parts)],
-            "layout": _layout("minutes", labels, ticks, annotations=missing),
+            "layout": _layout("minutes", labels, ticks, y_top=60, annotations=missing),
         },
         "week-movements": {
             "data": _movements(labels, parts),
             "layout": _layout(
-                "count", labels, ticks, barmode="group", bargap=0.2, annotations=missing
+                "count", labels, ticks, y_top=5, barmode="group", bargap=0.2, annotations=missing
             ),
         },
         "week-symptoms": _symptom_figure(labels, ticks, placed),
@@ -198,15 +202,15 @@ def day(reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo) -> Ma
     return {
         "day-postures": {
             "data": _postures(labels, parts, 1),
-            "layout": _layout("worn minutes", labels, ticks),
+            "layout": _layout("worn minutes", labels, ticks, y_top=60),
         },
         "day-slouch": {
             "data": [_slouch(labels, parts)],
-            "layout": _layout("minutes", labels, ticks),
+            "layout": _layout("minutes", labels, ticks, y_top=60),
         },
         "day-movements": {
             "data": _movements(labels, parts),
-            "layout": _layout("count", labels, ticks),
+            "layout": _layout("count", labels, ticks, y_top=5),
         },
         "day-symptoms": _symptom_figure(labels, ticks, placed),
     }

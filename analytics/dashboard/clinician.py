@@ -24,6 +24,7 @@ from analytics.exposure.summary import Exposure
 
 blueprint = Blueprint("clinician", __name__)
 
+WEEK = 7
 ENOUGH_MIN = 60.0
 """A day with less wear than this says nothing about a habit and is left out of the comparison."""
 
@@ -54,14 +55,14 @@ def wearers() -> ResponseReturnValue:
 @blueprint.get("/wearers/<wearer>")
 @requires(Permission.WEARER)
 def wearer(wearer: str) -> ResponseReturnValue:
-    """The current week, today chosen."""
+    """The last seven days, today chosen."""
     return _week(wearer, readings().today(zone_of(wearer)))
 
 
 @blueprint.get("/wearers/<wearer>/<on>")
 @requires(Permission.WEARER)
 def wearer_on(wearer: str, on: str) -> ResponseReturnValue:
-    """The week of a day (YYYY-MM-DD), that day chosen."""
+    """Seven days with the given one (YYYY-MM-DD) among them and chosen."""
     return _week(wearer, day_of(on, zone_of(wearer)))
 
 
@@ -80,13 +81,22 @@ def day_of(text: str, zone: ZoneInfo) -> Day:
     return Day(on, zone)
 
 
+def seven_days(day: Day, today: Day) -> tuple[Day, ...]:
+    """The seven days that end today, or one of the sevens before them, with `day` in it."""
+    back = (today.date - day.date).days
+    last = today.plus(-(back - back % WEEK))
+    return tuple(last.plus(-n) for n in reversed(range(WEEK)))
+
+
 def _week(wearer: str, day: Day) -> ResponseReturnValue:
     current_app.extensions["view_log"].page(current_user.name, [wearer], f"week {day.date}")
     found = readings()
-    days = {reading.day.date: reading for reading in found.days(wearer, day.week())}
+    today = found.today(day.zone)
+    week = seven_days(day, today)
+    days = {reading.day.date: reading for reading in found.days(wearer, week)}
     chosen = days[day.date]
     exposures = [reading.exposure for reading in days.values()]
-    week_diary = clinic().diary(wearer, day.week()[0].start_ns, day.week()[-1].end_ns)
+    week_diary = clinic().diary(wearer, week[0].start_ns, week[-1].end_ns)
     day_diary = [e for e in week_diary if day.start_ns <= e.at_ns < day.end_ns]
     figures = {
         **charts.week(exposures, week_diary, day.zone),
@@ -96,8 +106,8 @@ def _week(wearer: str, day: Day) -> ResponseReturnValue:
         "week.html",
         wearer=wearer,
         day=day,
-        today=found.today(day.zone),
-        week=day.week(),
+        today=today,
+        week=week,
         now=now_json(found.now(wearer), found.clock_ns(), day.zone),
         chosen=chosen.exposure,
         ribbon=ribbon(day, chosen.line, day_diary),

@@ -40,6 +40,9 @@ def _state(now: Now) -> str:
 
 
 def _words(now: Now) -> tuple[str, str]:
+    if now.behind:
+        late = "" if now.age_s is None else f" by {now.age_s:.0f} s"
+        return "Catching up", f"The sensor sends, the analysis is late{late}."
     if not now.live:
         return "No live data", "The sensor is off, out of reach, or its data is late."
     if now.worn is False or now.posture == "not_worn":

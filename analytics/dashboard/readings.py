@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics.exposure.days import NS_PER_S, Day
@@ -18,6 +19,9 @@ LIVE_S = 10.0
 is behind by more than this has a reason that should be seen."""
 LOOK_BACK_NS = 2 * MINUTE_S * NS_PER_S
 COMPARED_DAYS = 7
+_NO_SECOND: dict[str, list[Any]] = {
+    name: [None] for name in ("posture", "trunk_flexion_deg", "slouched", "worn")
+}
 KEPT_S = 600.0
 """How long the past days behind a comparison are kept: they hardly ever change, and reading them
 for every wearer of a list is most of its cost."""
@@ -35,7 +39,14 @@ class Now:
     worn: bool | None
     last_seen_ns: int | None
     """latest sample or result of any sensor"""
+    seen_s: float | None
+    """age of that"""
     battery_pct: int | None
+
+    @property
+    def behind(self) -> bool:
+        """Samples arrive, but their analysis is late."""
+        return not self.live and self.seen_s is not None and self.seen_s <= LIVE_S
 
     @property
     def live(self) -> bool:
@@ -98,39 +109,35 @@ class Readings:
         minutes = self._store.read_results(
             wearer, "timeline", now_ns - LOOK_BACK_NS, now_ns + NS_PER_S
         )
-        latest = None
+        latest: tuple[int, Mapping[str, Any], int] | None = None
         for minute in minutes:
             for second, worn in enumerate(minute.body["worn"]):
                 at_ns = minute.start_ns + (second + 1) * NS_PER_S
                 if worn is not None and (latest is None or at_ns > latest[0]):
                     latest = (at_ns, minute.body, second)
-        last_seen = [span.last_ns for span in self._store.sensors(wearer)]
-        batteries = [
-            sensor.status.battery_pct
-            for sensor in self._clinic.sensors(wearer)
-            if sensor.status is not None and sensor.status.battery_pct is not None
-        ]
-        battery_pct = min(batteries, default=None)
-        if latest is None:
-            return Now(
-                age_s=None,
-                posture=None,
-                flexion_deg=None,
-                slouched=None,
-                worn=None,
-                last_seen_ns=max(last_seen, default=None),
-                battery_pct=battery_pct,
-            )
-        at_ns, body, second = latest
+        seen = [span.last_ns for span in self._store.sensors(wearer)]
+        seen += [latest[0]] if latest else []
+        last_seen_ns = max(seen, default=None)
+        at_ns, body, second = latest or (now_ns, _NO_SECOND, 0)
         return Now(
-            age_s=max(0.0, (now_ns - at_ns) / NS_PER_S),
+            age_s=max(0.0, (now_ns - at_ns) / NS_PER_S) if latest else None,
             posture=body["posture"][second],
             flexion_deg=body["trunk_flexion_deg"][second],
             slouched=body["slouched"][second],
             worn=body["worn"][second],
-            last_seen_ns=max([at_ns, *last_seen]),
-            battery_pct=battery_pct,
+            last_seen_ns=last_seen_ns,
+            seen_s=None if last_seen_ns is None else max(0.0, (now_ns - last_seen_ns) / NS_PER_S),
+            battery_pct=self._battery_pct(wearer),
         )
+
+    def _battery_pct(self, wearer: str) -> int | None:
+        """The emptiest of the wearer's sensors."""
+        known = [
+            sensor.status.battery_pct
+            for sensor in self._clinic.sensors(wearer)
+            if sensor.status is not None and sensor.status.battery_pct is not None
+        ]
+        return min(known, default=None)
 
 
 def _reading(day: Day, line: Timeline, items: Sequence[Result]) -> DayReading:

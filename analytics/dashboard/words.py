@@ -75,7 +75,9 @@ NOT_OBSERVABLE: Final = "not observable"
 
 
 def minutes(value: float) -> str:
-    """ "0 min", "23 min", "1 h 05 min"."""
+    """ "0 min", "under 1 min", "23 min", "1 h 05 min"."""
+    if 0 < value < 0.5:
+        return "under 1 min"
     whole = round(value)
     return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60:02d} min"
 
@@ -103,7 +105,7 @@ def count_or_why(value: float | None, exposure: Exposure) -> str:
 
 def band_range(band: Band) -> str:
     """ "35–51 min": with the threshold 3° higher and lower."""
-    low = str(round(band.low)) if band.high < 59.5 else minutes(band.low)
+    low = str(round(band.low)) if 0.5 <= band.high < 59.5 else minutes(band.low)
     return f"{low}–{minutes(band.high)}"
 
 

@@ -59,11 +59,6 @@ class Day:
         """The day `days` later (earlier when negative) on the calendar."""
         return Day(self.date + timedelta(days=days), self.zone)
 
-    def week(self) -> tuple[Day, ...]:
-        """Monday to Sunday of this day's ISO week."""
-        monday = self.plus(-self.date.weekday())
-        return tuple(monday.plus(n) for n in range(7))
-
     def hours(self) -> tuple[Hour, ...]:
         """The wall-clock hours of the day in order, without gap or overlap."""
         at_s, end_s = self.start_ns // NS_PER_S, self.end_ns // NS_PER_S

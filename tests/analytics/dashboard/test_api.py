@@ -11,6 +11,7 @@ from tests.analytics.dashboard.synthetic import (
     TODAY,
     Site,
     minute_result,
+    write_sample,
 )
 
 
@@ -100,6 +101,19 @@ def test_an_old_second_is_not_now(site: Site) -> None:
     assert found["slouched"] is None
     assert found["state"] == "stale"
     assert found["seen"] == "Last seen 15:00 (11 s ago)"
+
+
+def test_late_analysis_is_told_from_a_silent_sensor(site: Site) -> None:
+    write_now(site, 30)
+    site.clock.now_ns += 40 * NS_PER_S
+    write_sample(site.store, "anna", site.clock.now_ns - NS_PER_S)
+    found = site.client("anna-login").get("/api/wearers/anna/now").json
+    assert found["live"] is False
+    assert found["headline"] == "Catching up"
+    assert found["detail"] == "The sensor sends, the analysis is late by 40 s."
+    site.clock.now_ns += 3600 * NS_PER_S
+    found = site.client("anna-login").get("/api/wearers/anna/now").json
+    assert found["headline"] == "No live data"
 
 
 def test_now_of_all_that_may_be_seen(site: Site) -> None:

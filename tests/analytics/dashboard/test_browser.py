@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from analytics.dashboard import words
+from analytics.dashboard.clinician import seven_days
 from analytics.dashboard.readings import Readings
 from analytics.exposure.days import NS_PER_S
 from tests.analytics.dashboard.synthetic import (
@@ -161,7 +162,9 @@ def test_clinician_week_says_what_exposure_says(
     page.wait_for_selector("[data-charts=drawn]")
     page.get_by_text("Exposure by day, as a table").click()
     page.get_by_text("Movements by day, as a table").click()
-    days = Readings(filled.store, filled.clinic, filled.clock).days("anna", TODAY.week())
+    days = Readings(filled.store, filled.clinic, filled.clock).days(
+        "anna", seven_days(TODAY, TODAY)
+    )
     for day in (reading.exposure for reading in days):
         exposure = day.exposure
         row = page.locator("table", has_text="Exposure by day").get_by_role(
@@ -185,7 +188,8 @@ def test_clinician_week_says_what_exposure_says(
         ".filter((bar) => bar.getBBox().height > 0).length"
     )
     assert drawn == sum(band is not None for band in expected)
-    page.locator("#week-postures .nsewdrag").hover()
+    page.locator("#week-postures .nsewdrag").hover(position={"x": 20, "y": 60})
+    page.locator("#week-postures .nsewdrag").hover(position={"x": 30, "y": 90})
     expect(page.locator("#week-postures .hoverlayer .legend")).to_contain_text("Sitting")
     page.get_by_role("link", name="Week before").click()
     page.wait_for_selector("[data-charts=drawn]")

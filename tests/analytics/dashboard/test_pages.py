@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
 from analytics.dashboard import words
+from analytics.dashboard.clinician import seven_days
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.store.base import Result, StoreError
 from analytics.store.records import DiaryEntry
@@ -130,9 +131,22 @@ def test_week_page_names_what_is_missing(filled: Site) -> None:
 
 def test_week_navigation(filled: Site) -> None:
     page = filled.client("dr-lee").get("/wearers/anna").text
-    for day in ("2026-06-03", "2026-06-17", "2026-06-08", "2026-06-14"):
+    for day in ("2026-06-03", "2026-06-04", "2026-06-09", "2026-06-10"):
         assert f'href="/wearers/anna/{day}"' in page
     assert 'aria-current="date"' in page
+    assert "Week after" not in page
+    before = filled.client("dr-lee").get("/wearers/anna/2026-06-02").text
+    assert 'href="/wearers/anna/2026-06-09" rel="next"' in before
+
+
+def test_seven_days_end_today_or_whole_weeks_before() -> None:
+    for back in range(-8, 30):
+        day = TODAY.plus(-back)
+        found = [each.date for each in seven_days(day, TODAY)]
+        assert len(found) == 7
+        assert day.date in found
+        assert (TODAY.date - found[-1]).days % 7 == 0
+    assert [each.date for each in seven_days(TODAY, TODAY)][-1] == TODAY.date
 
 
 @pytest.mark.parametrize("on", ["2026-13-01", "yesterday", "1066-10-14", "9999-12-31", "2026-W24"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,11 +74,3 @@ def test_hours_tile_the_day_and_days_tile_time(zone: str, on: date) -> None:
 def test_an_instant_lies_in_its_day(zone: str, t_s: int) -> None:
     day = Day.at(t_s * NS_PER_S, ZoneInfo(zone))
     assert day.start_ns <= t_s * NS_PER_S < day.end_ns
-
-
-@given(on=st.dates(date(2000, 1, 1), date(2037, 12, 31)))
-def test_a_week_runs_from_monday_to_sunday(on: date) -> None:
-    week = Day(on, ZoneInfo("UTC")).week()
-    assert [day.date.weekday() for day in week] == list(range(7))
-    assert week[0].date <= on <= week[-1].date
-    assert week[-1].date - week[0].date == timedelta(days=6)

@@ -1,0 +1,185 @@
+"""Words, ribbon and charts: what is missing is a word or a gap, never a zero."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from analytics.dashboard import charts, tables, words
+from analytics.dashboard.clinician import change_against
+from analytics.dashboard.ribbon import Bar, Ribbon, ribbon
+from analytics.exposure.summary import MOVEMENTS, Band, Exposure, day_exposure
+from analytics.exposure.timeline import timeline
+from analytics.store.base import Result
+from analytics.store.records import DiaryEntry
+from tests.analytics.dashboard.synthetic import (
+    MINUTE_NS,
+    TODAY,
+    ZONE,
+    minute_result,
+    runs_result,
+)
+
+NOTHING = day_exposure(TODAY, timeline([], TODAY.start_ns, TODAY.end_ns), [])
+WORN = Exposure(
+    start_ns=TODAY.start_ns,
+    end_ns=TODAY.end_ns,
+    worn_min=120.0,
+    posture_min=dict.fromkeys(words.POSTURES, 15.0),
+    slouch_known_min=15.0,
+    slouched_min=Band(42.0, 35.0, 51.0),
+    slouch_episodes=2,
+    walking_bouts=1,
+    prolonged_bouts=0,
+    movements=dict.fromkeys(MOVEMENTS, 3),
+)
+
+
+def minutes(first: int, count: int, **columns: list[object]) -> list[Result]:
+    return [
+        runs_result(minute_result(TODAY.start_ns + n * MINUTE_NS, columns))
+        for n in range(first, first + count)
+    ]
+
+
+def drawn(results: list[Result], diary: list[DiaryEntry] | None = None) -> Ribbon:
+    return ribbon(TODAY, timeline(results, TODAY.start_ns, TODAY.end_ns), diary or [])
+
+
+def entry(minute: int, **fields: object) -> DiaryEntry:
+    at_ns = TODAY.start_ns + minute * MINUTE_NS
+    values = {"symptom": "pain", "site": "groin", "side": None, "severity": 4} | fields
+    return DiaryEntry("anna", at_ns, entered_ns=at_ns, source="mark", **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 min"),
+        (0.3, "under 1 min"),
+        (0.6, "1 min"),
+        (59.4, "59 min"),
+        (59.6, "1 h 00 min"),
+        (187, "3 h 07 min"),
+        (1440, "24 h 00 min"),
+    ],
+)
+def test_minutes(value: float, text: str) -> None:
+    assert words.minutes(value) == text
+
+
+def test_figures_and_their_absence() -> None:
+    aside = replace(NOTHING.exposure, worn_min=0.0)
+    blind = replace(WORN, slouched_min=None)
+    assert words.band_or_why(WORN.slouched_min, WORN) == "42 min (35–51 min)"
+    assert words.band_or_why(Band(0, 0, 0), WORN) == "0 min"
+    assert words.band_or_why(Band(70, 55, 80), WORN) == "1 h 10 min (55 min–1 h 20 min)"
+    assert words.band_or_why(None, NOTHING.exposure) == "no data"
+    assert words.count_or_why(None, aside) == "not worn"
+    assert words.band_or_why(None, blind) == "not observable"
+
+
+def test_a_sum_with_an_unknown_part_is_unknown() -> None:
+    partly = replace(WORN, movements={**WORN.movements, "lie_to_stand": None})
+    assert words.count_of(WORN, ("sit_to_stand", "lie_to_stand")) == 6
+    assert words.count_of(partly, ("sit_to_stand", "lie_to_stand")) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.24, "+1.2"), (-0.66, "−0.7"), (0.0, "±0.0"), (-0.04, "±0.0")]
+)
+def test_signed(value: float, text: str) -> None:
+    assert words.signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"),
+    [
+        (0.4, "0 s ago"),
+        (59, "59 s ago"),
+        (60, "1 min ago"),
+        (7200, "2 h ago"),
+        (200_000, "2 days ago"),
+    ],
+)
+def test_ago(age_s: float, text: str) -> None:
+    assert words.ago(age_s) == text
+
+
+def test_change_counts_days_with_enough_wear_only() -> None:
+    calm = replace(WORN, slouched_min=Band(20.0, 15.0, 25.0))
+    short = replace(WORN, worn_min=30.0)
+    blind = replace(WORN, slouched_min=None)
+    assert change_against(WORN, [calm, calm, short, blind, NOTHING.exposure]) == (11.0, 2)
+    assert change_against(WORN, [short, NOTHING.exposure]) == (None, 0)
+    assert change_against(short, [calm]) == (None, 1)
+
+
+def test_ribbon_shows_majority_height_and_gaps() -> None:
+    mixed = {"posture": ["sitting"] * 31 + ["walking"] * 29}
+    found = drawn(
+        minutes(10, 2, **mixed)
+        + minutes(12, 3, posture=["walking"] * 60, slouched=[None] * 60)
+        + minutes(20, 5, posture=["lying_left"] * 60, slouched=[None] * 60)
+        + minutes(25, 5, posture=["not_worn"] * 60, worn=[False] * 60, slouched=[None] * 60)
+        + minutes(40, 1, slouched=[True] * 60)
+    )
+    assert found.minutes == 1440
+    assert found.bars == (
+        Bar("sitting", 10, 2, 24, 20, "Sitting 00:10–00:12"),
+        Bar("walking", 12, 3, 4, 40, "Walking 00:12–00:15"),
+        Bar("lying", 20, 5, 34, 10, "Lying on the left side 00:20–00:25"),
+        Bar("not_worn", 25, 5, 42, 2, "Not worn 00:25–00:30"),
+        Bar("sitting", 40, 1, 24, 20, "Sitting 00:40–00:41"),
+        Bar("slouched", 40, 1, 46, 8, "Slouched 00:40–00:41"),
+    )
+    assert found.ticks[:2] == ((0, "00"), (180, "03"))
+
+
+def test_ribbon_of_nothing_is_empty() -> None:
+    assert drawn([]).bars == ()
+
+
+def test_symptoms_on_the_ribbon() -> None:
+    (mark,) = drawn([], [entry(90)]).marks
+    assert (mark.css, mark.x, mark.text) == ("pain", 90, "4")
+    assert mark.title == "01:30 Pain, groin: 4 of 10"
+
+
+def test_charts_leave_gaps() -> None:
+    day = replace(NOTHING, exposure=WORN)
+    figures = charts.week([NOTHING, day], [entry(90), entry(95, severity=None)], ZONE)
+    slouch = figures["week-slouch"]["data"][0]
+    assert slouch["y"] == [None, 42.0]
+    assert slouch["error_y"]["array"] == [None, 9.0]
+    assert slouch["error_y"]["arrayminus"] == [None, 7.0]
+    for trace in figures["week-postures"]["data"] + figures["week-movements"]["data"]:
+        assert trace["y"][0] is None
+        assert trace["y"][1] is not None
+    (said,) = figures["week-slouch"]["layout"]["annotations"]
+    assert said["text"] == "no data"
+    json.dumps(figures, allow_nan=False)
+
+
+def test_charts_of_a_day_put_symptoms_into_their_hour() -> None:
+    figures = charts.day(NOTHING, [entry(90), entry(600, symptom="numbness")], ZONE)
+    pain, numbness, tingling = figures["day-symptoms"]["data"]
+    assert (pain["x"], numbness["x"], tingling["x"]) == (["01:00"], ["10:00"], [])
+
+
+def test_charts_need_no_inline_style() -> None:
+    """plotly.js turns <b>, <i> and <a> in texts into style attributes, which the content security
+    policy forbids; <br> it does not."""
+    text = json.dumps([charts.week([NOTHING], [], ZONE), charts.day(NOTHING, [], ZONE)])
+    assert not any(tag in text for tag in ("<b>", "<i>", "<a ", "<span", "<sup", "<sub"))
+
+
+def test_tables_leave_out_hours_without_data() -> None:
+    line = timeline(minutes(600, 60), TODAY.start_ns, TODAY.end_ns)
+    table = tables.exposure_by_hour(day_exposure(TODAY, line, []))
+    ((heading, cells),) = table.rows
+    assert heading == "10:00"
+    assert len(cells) == len(table.columns)
+    assert cells[0] == "1 h 00 min"
