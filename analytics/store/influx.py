@@ -317,12 +317,12 @@ class InfluxStore:
                 _preload_content=False,
             )
         except ApiException as error:
-            raise self._failed(error) from error
+            raise self._failed(error, path) from error
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
         return response
 
-    def _failed(self, error: ApiException) -> StoreError:
+    def _failed(self, error: ApiException, path: str) -> StoreError:
         text = _error_text(error)
         if error.status in {401, 403}:
             return StoreError(
@@ -330,10 +330,13 @@ class InfluxStore:
                 f"check the token or the user and password, and their right to read and write "
                 f"database {self._database!r}",
             )
-        if error.status == 404 or "not found" in text:
+        if error.status == 404 or "not found" in text or (path, error.status) == ("/query", 400):
             return self._refused(text)
         if error.status in {400, 413, 422}:
-            return RejectedError(f"InfluxDB refused the data ({text})", "nothing else can be done")
+            return RejectedError(
+                f"InfluxDB refused the data ({text})",
+                "check the retention policy and the field types of its database",
+            )
         return StoreError(
             f"InfluxDB at {self._url} failed with status {error.status} ({text})",
             "look at its log, then try again",

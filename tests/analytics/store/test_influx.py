@@ -182,6 +182,15 @@ def test_an_answer_that_ends_early_is_not_taken_for_the_whole() -> None:
         store.close()
 
 
+def test_a_statement_that_a_server_does_not_know_is_not_bad_data() -> None:
+    with answering(400, b'{"error": "DELETE is not supported"}', "application/json") as url:
+        store = InfluxStore(url, "trunkline")
+        with pytest.raises(StoreError, match=r"refused a query .DELETE is not") as caught:
+            store.erase("w")
+        store.close()
+    assert not isinstance(caught.value, RejectedError)
+
+
 def test_an_answer_that_is_not_json() -> None:
     with answering(200, b"hello", "text/plain") as url:
         store = InfluxStore(url, "trunkline")
