@@ -1,0 +1,307 @@
+"""org.bluez on a private D-Bus, so that bleak's own BlueZ backend can be tested without a radio.
+
+The methods and properties are those of BlueZ's doc/org.bluez.*.rst that bleak 3 uses. One adapter;
+the devices' side is an encoder of the virtual sensors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+from sensor_agent.virtual.encoders.base import Encoder, Push
+
+ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
+SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
+BATTERY = "org.bluez.Battery1"
+ADAPTER_PATH = "/org/bluez/hci0"
+MTU = 247
+
+_BUS_CONFIG = """<busconfig><type>system</type><listen>unix:path={folder}/bus</listen>
+<auth>EXTERNAL</auth><policy context="default"><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>"""
+
+Properties = dict[str, Variant]
+Answer = tuple[str, list[Any]]
+
+
+@contextmanager
+def private_bus(daemon: Path, folder: Path) -> Iterator[str]:
+    """A dbus-daemon of our own; yields its address."""
+    (folder / "bus.conf").write_text(_BUS_CONFIG.format(folder=folder))
+    command = [daemon, "--nofork", "--nopidfile", "--print-address=1"]
+    process = subprocess.Popen(
+        [*command, f"--config-file={folder / 'bus.conf'}"], stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield f"unix:path={folder}/bus"
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+class BluezError(Exception):
+    """Answered as org.bluez.Error.<name>."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class EmulatedBluez:
+    """One adapter and one device that speaks through `encoder`."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.connect_errors: list[str] = []
+        """Texts that the next Connect calls fail with."""
+        self.calls: list[str] = []
+        """Every method called."""
+        self.device = f"{ADAPTER_PATH}/dev_C4_F1_00_00_00_01"
+        self._objects: dict[str, dict[str, Properties]] = {
+            "/org/bluez": {"org.bluez.AgentManager1": {}},
+            ADAPTER_PATH: {
+                ADAPTER: {
+                    "Address": Variant("s", "00:11:22:33:44:55"),
+                    "Powered": Variant("b", True),
+                    "Discovering": Variant("b", False),
+                    "Roles": Variant("as", ["central"]),
+                }
+            },
+        }
+        self._sockets: dict[str, socket.socket] = {}
+        self._listeners: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._methods: dict[str, Callable[[str, list[Any]], Awaitable[Answer | None]]] = {
+            "StartDiscovery": self._start_discovery,
+            "StopDiscovery": self._stop_discovery,
+            "Connect": self._connect,
+            "Disconnect": self._disconnect,
+            "ReadValue": self._read,
+            "WriteValue": self._write,
+            "StartNotify": self._start_notify,
+            "StopNotify": self._stop_notify,
+        }
+
+    async def start(self) -> None:
+        self._bus = await MessageBus(bus_type=BusType.SYSTEM, negotiate_unix_fd=True).connect()
+        self._bus.add_message_handler(self._on_message)
+        await self._bus.request_name("org.bluez")
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_sockets()
+        self._bus.disconnect()
+
+    # --- the device's side ----------------------------------------------------------------------
+
+    def notify(self, push: Push) -> None:
+        """A notification, on whatever the client asked for."""
+        path = self._characteristic(push.characteristic)
+        if path in self._sockets:
+            self._sockets[path].send(push.data)
+        elif path in self._listeners:
+            self._change(path, CHARACTERISTIC, Value=Variant("ay", push.data))
+
+    def lose_link(self) -> None:
+        """The connection ends by itself."""
+        self.encoder.link_lost()
+        self._close_sockets()
+        self._listeners.clear()
+        self._change(self.device, DEVICE, ServicesResolved=Variant("b", False))
+        self._change(self.device, DEVICE, Connected=Variant("b", False))
+
+    def set_battery(self, percent: int) -> None:
+        """bluetoothd has read the battery service."""
+        self._objects[self.device][BATTERY] = {"Percentage": Variant("y", percent)}
+
+    # --- D-Bus ----------------------------------------------------------------------------------
+
+    def _on_message(self, message: Message) -> bool:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return False
+        self._spawn(self._answer(message))
+        return True
+
+    async def _answer(self, message: Message) -> None:
+        name, path = message.member or "", message.path or ""
+        if name not in {"Get", "GetAll", "GetManagedObjects"}:
+            self.calls.append(name)
+        try:
+            if name == "AcquireNotify":
+                await self._acquire_notify(message, path)
+                return
+            signature, body = await self._call(name, path, message.body) or ("", [])
+            await self._bus.send(Message.new_method_return(message, signature, body))
+        except BluezError as error:
+            full_name = f"org.bluez.Error.{error.name}"
+            await self._bus.send(Message.new_error(message, full_name, str(error)))
+        except KeyError:
+            unknown = "org.freedesktop.DBus.Error.UnknownObject"
+            await self._bus.send(Message.new_error(message, unknown, path))
+
+    async def _call(self, name: str, path: str, body: list[Any]) -> Answer | None:
+        if name == "GetManagedObjects":
+            return "a{oa{sa{sv}}}", [self._objects]
+        interfaces = self._objects[path]
+        if name == "Get":
+            return "v", [interfaces[body[0]][body[1]]]
+        if name == "GetAll":
+            return "a{sv}", [interfaces[body[0]]]
+        if name in {"SetDiscoveryFilter", "Set"}:
+            return None
+        if name not in self._methods:
+            raise BluezError("NotSupported", name)
+        return await self._methods[name](path, body)
+
+    async def _start_discovery(self, path: str, _body: list[Any]) -> None:
+        self._change(path, ADAPTER, Discovering=Variant("b", True))
+        self._advertising = self._spawn(self._advertise())
+
+    async def _stop_discovery(self, path: str, _body: list[Any]) -> None:
+        self._advertising.cancel()
+        self._change(path, ADAPTER, Discovering=Variant("b", False))
+
+    async def _advertise(self) -> None:
+        while True:
+            if self.device not in self._objects:
+                self._add(
+                    self.device,
+                    DEVICE,
+                    Address=Variant("s", "C4:F1:00:00:00:01"),
+                    AddressType=Variant("s", "random"),
+                    Name=Variant("s", self.encoder.name),
+                    Alias=Variant("s", self.encoder.name),
+                    Paired=Variant("b", False),
+                    Trusted=Variant("b", False),
+                    Connected=Variant("b", False),
+                    ServicesResolved=Variant("b", False),
+                    UUIDs=Variant("as", []),
+                    Adapter=Variant("o", ADAPTER_PATH),
+                    RSSI=Variant("n", -50),
+                )
+            else:
+                self._change(self.device, DEVICE, RSSI=Variant("n", -51))
+            await asyncio.sleep(0.05)
+
+    async def _connect(self, path: str, _body: list[Any]) -> None:
+        self._change(path, DEVICE, Connected=Variant("b", True))
+        if self.connect_errors:  # the real one is connected for a moment, too
+            asyncio.get_running_loop().call_later(0.05, self.lose_link)
+            raise BluezError("Failed", self.connect_errors.pop(0))
+        self._spawn(self._resolve(path))
+
+    async def _resolve(self, path: str) -> None:
+        handle = 1
+        for service in self.encoder.services:
+            service_path = f"{path}/service{handle:04x}"
+            handle += 1
+            if service_path not in self._objects:
+                self._add(
+                    service_path,
+                    SERVICE,
+                    UUID=Variant("s", service.uuid),
+                    Primary=Variant("b", True),
+                    Device=Variant("o", path),
+                )
+            for spec in service.characteristics:
+                own_path = f"{service_path}/char{handle:04x}"
+                handle += 3
+                extra = {}
+                if "notify" in spec.properties:
+                    extra = {"NotifyAcquired": Variant("b", False)}
+                if own_path not in self._objects:
+                    self._add(
+                        own_path,
+                        CHARACTERISTIC,
+                        UUID=Variant("s", spec.uuid),
+                        Service=Variant("o", service_path),
+                        Value=Variant("ay", b""),
+                        Flags=Variant("as", sorted(spec.properties)),
+                        MTU=Variant("q", MTU),
+                        **extra,
+                    )
+        self._change(path, DEVICE, ServicesResolved=Variant("b", True))
+
+    async def _disconnect(self, path: str, _body: list[Any]) -> None:
+        if self._objects[path][DEVICE]["Connected"].value:
+            self.lose_link()
+
+    async def _read(self, path: str, _body: list[Any]) -> Answer:
+        return "ay", [self.encoder.read(self._objects[path][CHARACTERISTIC]["UUID"].value)]
+
+    async def _write(self, path: str, body: list[Any]) -> None:
+        uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
+        for push in self.encoder.write(uuid, bytes(body[0]), MTU):
+            self.notify(push)
+
+    async def _start_notify(self, path: str, _body: list[Any]) -> None:
+        self._listeners.add(path)
+
+    async def _stop_notify(self, path: str, _body: list[Any]) -> None:
+        self._listeners.discard(path)
+
+    async def _acquire_notify(self, message: Message, path: str) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._sockets[path] = ours
+        body = [0, MTU]
+        await self._bus.send(
+            Message.new_method_return(message, "hq", body, unix_fds=[theirs.fileno()])
+        )
+        theirs.close()
+
+    # --- objects --------------------------------------------------------------------------------
+
+    def _characteristic(self, uuid: str) -> str:
+        for path, interfaces in self._objects.items():
+            if interfaces.get(CHARACTERISTIC, {}).get("UUID", Variant("s", "")).value == uuid:
+                return path
+        raise KeyError(uuid)
+
+    def _add(self, path: str, interface: str, **properties: Variant) -> None:
+        self._objects[path] = {interface: properties}
+        self._signal(
+            *("/", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded"),
+            *("oa{sa{sv}}", [path, self._objects[path]]),
+        )
+
+    def _change(self, path: str, interface: str, **properties: Variant) -> None:
+        self._objects[path][interface].update(properties)
+        self._signal(
+            *(path, "org.freedesktop.DBus.Properties", "PropertiesChanged"),
+            *("sa{sv}as", [interface, properties, []]),
+        )
+
+    def _signal(
+        self, path: str, interface: str, member: str, signature: str, body: list[Any]
+    ) -> None:
+        self._spawn(self._send(Message.new_signal(path, interface, member, signature, body)))
+
+    async def _send(self, message: Message) -> None:
+        await self._bus.send(message)
+
+    def _close_sockets(self) -> None:
+        for ours in self._sockets.values():
+            with suppress(OSError):
+                ours.close()
+        self._sockets.clear()
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
