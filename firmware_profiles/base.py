@@ -152,7 +152,18 @@ class StreamEnded:
     reason: str
 
 
-Event = SampleBlock | BatteryLevel | StreamEnded
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything else that was said: a command, its answer, a reading that is not motion. For people
+    who look at packets; nothing depends on it."""
+
+    topic: str
+    """One word, for example "command", "answer", "reading"."""
+    values: Mapping[str, object]
+    """What was said, in names with units; JSON types only."""
+
+
+Event = SampleBlock | BatteryLevel | StreamEnded | Note
 
 
 # --- profile -------------------------------------------------------------------------------

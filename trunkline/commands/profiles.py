@@ -16,6 +16,7 @@ from firmware_profiles.base import (
     ConfigurationError,
     DecodeError,
     Event,
+    Note,
     Profile,
     SampleBlock,
 )
@@ -174,6 +175,8 @@ def _config(text: str) -> dict[str, object]:
 def _described(event: Event) -> dict[str, Any]:
     if isinstance(event, BatteryLevel):
         return {"type": "battery", "percent": event.percent}
+    if isinstance(event, Note):
+        return {"type": event.topic, **event.values}
     if not isinstance(event, SampleBlock):
         return {"type": "ended", "reason": event.reason}
     times: list[int] | None = None
@@ -201,6 +204,9 @@ def _print(item: dict[str, Any]) -> None:
         click.echo(f"{head}no event: a command's answer, or a part of a longer packet")
     elif item["type"] in {"ended", "error"}:
         click.echo(f"{head}{item['type']}: {item['reason']}")
+    elif item["type"] != "samples":
+        said = [f"{key} {value}" for key, value in item.items() if key not in {"packet", "type"}]
+        click.echo(f"{head}{item['type']}: {', '.join(said)}")
     else:
         notes = f", {item['lost_before']} lost before" if item["lost_before"] else ""
         notes += ", clock restarted" if item["restarted"] else ""
