@@ -14,14 +14,14 @@ Figure = dict[str, Any]
 
 _INK: Final = "#22313a"
 _GRID: Final = "#e4e2dc"
-_MOVEMENT_COLOURS: Final = (
-    "#2f7f73",
-    "#8f7fb8",
-    "#54407f",
-    "#d9a441",
-    "#6fa8c9",
-    "#1f5f8b",
-    "#9aa3a9",
+MOVEMENT_COLOURS: Final = (
+    "#0f9b76",
+    "#c2609a",
+    "#33244f",
+    "#e8ac2a",
+    "#6cc0ee",
+    "#2f5fb3",
+    "#d3d6d8",
 )
 _SYMBOLS: Final = {"pain": "circle", "numbness": "square", "paraesthesia": "diamond"}
 
@@ -120,7 +120,7 @@ def _movements(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]
             "marker": {"color": colour},
             "hovertemplate": "%{y}",
         }
-        for (name, kinds), colour in zip(words.TRIGGERS.items(), _MOVEMENT_COLOURS, strict=True)
+        for (name, kinds), colour in zip(words.TRIGGERS.items(), MOVEMENT_COLOURS, strict=True)
     ]
 
 

@@ -31,17 +31,17 @@ BAND_WORDS: Final = {
     "unknown": "Unknown",
 }
 COLOURS: Final = {
-    "lying": "#8f7fb8",
-    "sitting": "#6fa8c9",
-    "standing": "#2f7f73",
-    "walking": "#d9a441",
-    "unknown": "#c3c7cb",
+    "lying": "#5b4a94",
+    "sitting": "#7fb8dc",
+    "standing": "#1f7a6b",
+    "walking": "#e3a72f",
+    "unknown": "#d5d7d9",
     "slouched": "#c2410c",
     "pain": "#9f1239",
-    "numbness": "#1d4ed8",
-    "paraesthesia": "#6b21a8",
+    "numbness": "#2563eb",
+    "paraesthesia": "#4c1d95",
 }
-"""Told apart with any common colour-vision deficiency; style.css has the same values."""
+"""Told apart with any colour-vision deficiency; style.css has the same values. Tests prove both."""
 MOVEMENTS: Final = {
     "sit_to_stand": "Stood up",
     "stand_to_sit": "Sat down",

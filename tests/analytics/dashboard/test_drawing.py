@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
+import numpy as np
 import pytest
 
 from analytics.dashboard import charts, tables, words
@@ -183,3 +185,39 @@ def test_tables_leave_out_hours_without_data() -> None:
     assert heading == "10:00"
     assert len(cells) == len(table.columns)
     assert cells[0] == "1 h 00 min"
+
+
+# Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protan": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deutan": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritan": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def seen_as(colour: str, deficiency: str) -> np.ndarray:
+    """CIELAB of an sRGB colour as seen with a colour-vision deficiency."""
+    srgb = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(DEFICIENCIES[deficiency]) @ linear, 0, 1)
+    white = TO_XYZ @ seen / (TO_XYZ @ np.ones(3))
+    f = np.where(white > 0.008856, np.cbrt(white), 7.787 * white + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize(
+    "palette",
+    [
+        [words.COLOURS[name] for name in (*words.BANDS, "slouched")],
+        [words.COLOURS[name] for name in words.SYMPTOMS],
+        list(charts.MOVEMENT_COLOURS),
+    ],
+    ids=["postures", "symptoms", "movements"],
+)
+def test_colours_can_be_told_apart(palette: list[str], deficiency: str) -> None:
+    """A distance of 10 in CIELAB is seen at a glance."""
+    seen = [seen_as(colour, deficiency) for colour in palette]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
