@@ -1,0 +1,126 @@
+"""Server time of the day pages with 90 days of history, and how old the live state is.
+
+The live part runs the whole way in real time: virtual sensor, mosquitto, ingest, embedded store,
+worker, dashboard; it is measured when mosquitto is installed.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import shutil
+import tempfile
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+from analytics.dashboard.app import create_app
+from analytics.recording import read_recording
+from analytics.store.clinic import Clinic
+from analytics.store.embedded import EmbeddedStore
+from tests.analytics.dashboard.synthetic import TODAY, ZONE, Clock, fill_day
+from tests.bench.budget import Budget, best_s
+from tests.e2e.play import play
+from tests.e2e.stack import WEARER, Stack, running
+from tests.servers import mosquitto
+from trunkline.log_ins import make_log_ins
+from trunkline.synthetic.recording_file import write_recording
+from trunkline.synthetic.wearer import SyntheticWearer
+
+DAYS = 90
+LIVE_S = 40.0
+WARM_UP_S = 12.0
+"""Start of the sensor, its clock fit, and the upright hold, after which the day begins anew."""
+
+
+def pages(folder: Path) -> list[Budget]:
+    store, clinic = EmbeddedStore(folder / "samples.db"), Clinic(folder / "clinic.db")
+    clinic.add_wearer("anna", ZONE.key)
+    for back in range(DAYS):
+        fill_day(store, "anna", TODAY.plus(-back), back)
+    log_ins = make_log_ins(clinic, "anna", renew=False)
+    app = create_app(store, clinic, secret_key="0" * 32, secure_cookies=False, clock_ns=Clock())
+    app.config.update(WTF_CSRF_ENABLED=False)
+    found = []
+    for log_in, path in zip(log_ins, ("/me", "/wearers/anna"), strict=True):
+        client = app.test_client()
+        form = {"name": log_in.name, "password": log_in.password}
+        assert client.post("/login", data=form).status_code == 303
+
+        def get(client=client, path=path) -> None:
+            assert client.get(path).status_code == 200
+
+        spent_ms = 1e3 * best_s(get, 5)
+        found.append(Budget(f"day page {path}, {DAYS} days of history", spent_ms, 300, "ms"))
+    store.close()
+    clinic.close()
+    return found
+
+
+def live(folder: Path, binary: str) -> list[Budget]:
+    path = folder / "live.parquet"
+    write_recording(SyntheticWearer(LIVE_S, 50.0, "T12", 5, story="demo"), path)
+    with (
+        mosquitto(Path(binary), folder / "broker", (WEARER,)) as broker,
+        running(folder, broker, None) as stack,
+    ):
+        ages_s: list[float] = []
+        ended = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(stack, ages_s, ended))
+        watcher.start()
+        try:
+            play(
+                read_recording(path),
+                "movesense",
+                wearer=WEARER,
+                broker=broker,
+                outbox=folder / "outbox.db",
+                start_ns=time.time_ns(),
+                speed=1.0,
+            )
+        finally:
+            ended.set()
+            watcher.join()
+    assert len(ages_s) > 10
+    note = f"median {np.median(ages_s):.2f} s, {len(ages_s)} changes"
+    return [Budget("live: sample to dashboard, p95", np.percentile(ages_s, 95), 2, "s", note=note)]
+
+
+def _watch(stack: Stack, ages_s: list[float], ended: threading.Event) -> None:
+    """How long after its first sample a second's posture appears."""
+    address = f"http://127.0.0.1:{stack.http_port}"
+    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    browser = urllib.request.build_opener(jar)
+    page = browser.open(f"{address}/login").read().decode()
+    token = page.split('name="csrf-token" content="')[1].split('"')[0]
+    log_in = stack.log_ins["patient"]
+    form = {"name": log_in.name, "password": log_in.password, "csrf_token": token}
+    browser.open(f"{address}/login", urllib.parse.urlencode(form).encode())
+    begun_s, last = None, None
+    while not ended.wait(0.05):
+        state = json.loads(browser.open(f"{address}/api/wearers/{WEARER}/now").read())
+        now_s = time.time()
+        if state["age_s"] is None:
+            continue
+        second = round(now_s - state["age_s"]) - 1  # the last second whose posture is known
+        if second == last:
+            continue
+        last = second
+        begun_s = begun_s or time.monotonic()
+        if time.monotonic() - begun_s > WARM_UP_S:
+            ages_s.append(now_s - second)
+
+
+def measure() -> list[Budget]:
+    with tempfile.TemporaryDirectory() as name:
+        found = pages(Path(name))
+    if binary := shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
+        with tempfile.TemporaryDirectory() as name:
+            found += live(Path(name), binary)
+    else:
+        print("live is not measured: apt install mosquitto")
+    return found
