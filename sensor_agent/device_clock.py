@@ -240,7 +240,7 @@ class DeviceClock:
             return False
         if block.device_t0_ns is None:
             return self._new_link or block.restarted or self._fit.broken
-        residual_ns = self._fit.residual_ns(_last_ns(block, block.device_t0_ns), arrival_ns)
+        residual_ns = self._fit.residual_ns(_newest_ns(block, block.device_t0_ns), arrival_ns)
         return (
             block.restarted
             or self._fit.broken
@@ -262,12 +262,12 @@ class DeviceClock:
         if t0_ns is None:
             t0_ns = round((self._counted + block.lost_before) * block.device_dt_ns)
             self._counted += block.lost_before + block.n
-        last_ns = _last_ns(block, t0_ns)
+        last_ns, newest_ns = _last_ns(block, t0_ns), _newest_ns(block, t0_ns)
         if self._fit is None:
             limits = COUNTED if block.device_t0_ns is None else STAMPED
-            self._fit = LatencyEnvelope(limits, last_ns, arrival_ns)
+            self._fit = LatencyEnvelope(limits, newest_ns, arrival_ns)
             self._fit_began_ns, self._newest_device_ns = arrival_ns, last_ns
-        self._fit.add(last_ns, arrival_ns)
+        self._fit.add(newest_ns, arrival_ns)
         self._newest_device_ns = max(self._newest_device_ns, last_ns)
         return t0_ns
 
@@ -303,6 +303,11 @@ class DeviceClock:
 
 def _last_ns(block: SampleBlock, t0_ns: int) -> int:
     return t0_ns + round((block.n - 1) * block.device_dt_ns)
+
+
+def _newest_ns(block: SampleBlock, t0_ns: int) -> int:
+    """What arrived with the packet: a block that waited for another stream is older than it."""
+    return _last_ns(block, t0_ns) if block.newest_ns is None else block.newest_ns
 
 
 def _towards_zero(value: float, by: float) -> int:

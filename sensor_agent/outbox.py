@@ -25,7 +25,7 @@ from wire.topics import Kind, sensor_topic
 
 SCHEMA_VERSION = 1
 MAX_BYTES = 4 << 30
-"""4 GiB: about 90 days of one six-axis sensor at 50 Hz, and room left on the smallest SD card."""
+"""4 GiB: about 55 days of one six-axis sensor at 50 Hz, and room left on the smallest SD card."""
 _DROP_SHARE = 0.01
 """When full, this share goes at once: dropping one row per append would cost a search each time."""
 

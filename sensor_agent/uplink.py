@@ -40,9 +40,9 @@ BACKLOG_WINDOW = 256
 LIVE_WINDOW = 5000
 """The same for fresh batches. Far beyond any broker's queue for an absent ingest; later batches
 wait in the outbox and follow when ingest has caught up."""
-RESEND_S = 20.0
+RESEND_S = 10.0
 """A batch uncommitted for so long after it was sent is in doubt once ingest shows life."""
-PROBE_S = 30.0
+PROBE_S = 10.0
 """Without a word from ingest for so long, the oldest batch is sent again to ask for one."""
 _CHUNK = 64
 _TICK_S = 0.5
@@ -196,6 +196,7 @@ class Uplink:
     async def _send_small(self) -> bool:
         """Births and marks; True when some could not be published yet."""
         under_way = {row for row in self._unacked.values() if row is not None}
+        under_way |= set(self._delivered)
         rows = await asyncio.to_thread(self._outbox.small, MAX_UNACKED + len(under_way))
         waiting = [row for row in rows if row.id not in under_way]
         for row in waiting[: MAX_UNACKED - len(self._unacked)]:

@@ -198,6 +198,20 @@ async def test_births_and_marks_stay_until_the_broker_has_them(
         assert Birth.load(late.of(Kind.BIRTH)[0]).session == new  # the retained one is the present
 
 
+async def test_marks_are_published_once(broker: Mosquitto, outbox: Outbox) -> None:
+    topic = wearer_topic("w1", Kind.MARK)
+    with Ingest(broker) as ingest:
+        async with running(login(broker), outbox) as uplink:
+            await until(lambda: uplink.state is UplinkState.CONNECTED)
+            for number in range(200):
+                outbox.append_small(Kind.MARK, topic, Mark(number, "note").dump())
+                uplink.appended()
+                await asyncio.sleep(0.002)
+            await until(outbox.is_empty)
+        marks = [Mark.load(payload).at_ns for payload in ingest.of(Kind.MARK)]
+    assert sorted(marks) == list(range(200))
+
+
 async def test_state_follows_the_agents_life(broker: Mosquitto, outbox: Outbox) -> None:
     with Ingest(broker) as ingest:
         async with running(login(broker), outbox) as uplink:

@@ -165,7 +165,7 @@ async def _run(replay: Replay, config: AgentConfig) -> tuple[AgentReport, bool]:
             begin,
             asyncio.create_task(_set_after(interrupted, stop)),
             asyncio.create_task(_set_after(sensor.finished, stop)),
-            asyncio.create_task(_tell_progress(replay.recording, agent)),
+            asyncio.create_task(_tell_progress(replay.recording, sensor, clock)),
         ]
 
         async def finish() -> None:
@@ -239,11 +239,11 @@ async def _mark_upright(
     )
 
 
-async def _tell_progress(recording: Recording, agent: Agent) -> None:
-    (session,) = agent.sessions.values()
-    while True:
+async def _tell_progress(recording: Recording, sensor: VirtualSensor, clock: HostClock) -> None:
+    first_ns = await _origin_ns(sensor)
+    while not sensor.finished.is_set():
         await asyncio.sleep(PROGRESS_S)
-        played_s = session.batcher.counters.samples / recording.rate_hz
+        played_s = min((clock.monotonic_ns() - first_ns) / SECOND_NS, recording.duration_s)
         click.echo(f"played {played_s:.0f} s of {recording.duration_s:.0f} s", err=True)
 
 
