@@ -8,8 +8,13 @@ from types import MappingProxyType
 from firmware_profiles.base import Advertisement, Profile
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
+from firmware_profiles.witmotion import WitMotion
 
-_ALL: tuple[Profile, ...] = (Movesense(), PolarH10())
+_ALL: tuple[Profile, ...] = (
+    Movesense(),
+    PolarH10(),
+    WitMotion(),
+)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.info.id: profile for profile in _ALL})
 

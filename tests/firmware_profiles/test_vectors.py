@@ -15,6 +15,7 @@ from firmware_profiles.base import (
     ConfigurationError,
     DecodeError,
     Event,
+    Note,
     SampleBlock,
     StreamEnded,
     StreamRequest,
@@ -67,11 +68,19 @@ def check(event: Event, expected: dict[str, Any]) -> None:
     if expected["type"] == "battery":
         assert event == BatteryLevel(expected["percent"])
         return
+    if expected["type"] == "note":
+        assert isinstance(event, Note)
+        assert event.topic == expected["topic"]
+        assert {key: event.values[key] for key in expected["values"]} == expected["values"]
+        return
     if expected["type"] == "ended":
         assert isinstance(event, StreamEnded)
         return
     assert isinstance(event, SampleBlock)
-    assert event.device_t0_ns == pytest.approx(expected["t0_ns"], abs=1, rel=0)
+    if expected["t0_ns"] is None:
+        assert event.device_t0_ns is None
+    else:
+        assert event.device_t0_ns == pytest.approx(expected["t0_ns"], abs=1, rel=0)
     assert event.device_dt_ns == pytest.approx(expected["dt_ns"], rel=1e-9)
     assert event.lost_before == expected.get("lost_before", 0)
     assert event.restarted is expected.get("restarted", False)

@@ -8,11 +8,13 @@ from types import MappingProxyType
 from sensor_agent.virtual.encoders.base import Encoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
+from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     {
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,
+        "witmotion_ble5": WitMotionEncoder,
     }
 )
 """Profile id -> encoder factory that takes the serial number shown in the advertised name."""

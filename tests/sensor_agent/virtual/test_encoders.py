@@ -98,7 +98,7 @@ def test_polar_streams_once_and_over_a_lost_link() -> None:
     assert encoder.stream is None
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", ["movesense", "polar_h10"])
 def test_values_saturate_at_full_scale(name: str) -> None:
     encoder = ENCODERS[name]("1")
     if name == "movesense":

@@ -1,0 +1,116 @@
+"""Any bytes give events or DecodeError: families of WitMotion, Nordic, TI and SensorStim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from firmware_profiles.base import (
+    BATTERY_LEVEL_UUID,
+    BatteryLevel,
+    ConfigurationError,
+    DecodeError,
+    Note,
+    Read,
+    SampleBlock,
+    StreamRequest,
+)
+from firmware_profiles.registry import profile
+
+WIT = ("0000ffe4-0000-1000-8000-00805f9a34fb", "0000ffe9-0000-1000-8000-00805f9a34fb")
+
+wit_like = st.lists(
+    st.builds(
+        lambda head, body: head + body,
+        st.sampled_from((b"\x55\x61", b"\x55\x71", b"\x55", b"\x61\x55", b"")),
+        st.one_of(st.binary(max_size=30), st.binary(min_size=18, max_size=18)),
+    ),
+    max_size=5,
+).map(b"".join)
+STREAMS: list[tuple[str, dict[str, Any], tuple[str, ...], st.SearchStrategy[bytes]]] = [
+    ("witmotion_ble5", {}, WIT, wit_like),
+    ("witmotion_ble5", {"frame_bytes": 28, "model": "WT901SDCL-BT50"}, WIT, wit_like),
+]
+
+
+def check(event: object) -> None:
+    if not isinstance(event, SampleBlock):
+        assert isinstance(event, Note | BatteryLevel)
+        return
+    assert event.n >= 1
+    assert event.device_dt_ns > 0
+    assert event.lost_before >= 0
+    for quantity, rows in event.values.items():
+        assert rows.shape == (event.n, 3)
+        assert rows.dtype == np.float32
+        assert np.isfinite(rows).all()
+        assert event.lsb.get(quantity, 1.0) > 0
+
+
+@pytest.mark.parametrize(("name", "config", "uuids", "like"), STREAMS)
+def test_any_bytes_give_events_or_decode_error(
+    name: str, config: dict[str, Any], uuids: tuple[str, ...], like: st.SearchStrategy[bytes]
+) -> None:
+    packets = st.lists(
+        st.tuples(
+            st.sampled_from((*uuids, uuids[0], BATTERY_LEVEL_UUID, "not-a-uuid")),
+            st.binary(max_size=60),
+        )
+        | st.tuples(st.just(uuids[0]), like),
+        min_size=1,
+        max_size=8,
+    )
+
+    @settings(max_examples=500, deadline=None, database=None)
+    @given(packets)
+    def run(sequence: list[tuple[str, bytes]]) -> None:
+        decoder = profile(name).decoder(config)
+        for characteristic, data in sequence:
+            with suppress(DecodeError):
+                for event in decoder.decode(characteristic, data):
+                    check(event)
+        assert decoder.decode(BATTERY_LEVEL_UUID, b"\x2a") == [BatteryLevel(42)]
+
+    run()
+
+
+def _wit_reply(command: bytes, noise: bytes) -> bytes:
+    return b"\x55\x71" + command[3:5] + noise[:16].ljust(16, b"\0")
+
+
+REPLIES: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "witmotion_ble5": _wit_reply,
+}
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_any_answers_give_a_decoder_or_configuration_error(name: str, scripted: Any) -> None:
+    @settings(max_examples=300, deadline=None, database=None)
+    @given(st.lists(st.binary(max_size=40), min_size=20, max_size=20), st.integers(0, 600))
+    def run(noises: list[bytes], mtu: int) -> None:
+        sensor = scripted({})
+        left = list(noises)
+
+        def answer(step: Any) -> bytes | None:
+            if isinstance(step, Read):
+                return left.pop()
+            if getattr(step, "reply", None) is None:
+                return None
+            data = REPLIES[name](step.data, left.pop())
+            if not step.reply(data):
+                raise TimeoutError
+            return data
+
+        sensor._do = answer
+        decoder = None
+        with suppress(ConfigurationError):
+            decoder = sensor.run(profile(name).configure(StreamRequest(host_utc_us=1), mtu))
+        assert decoder is None or decoder.settings.rate_hz > 0
+
+    run()

@@ -1,0 +1,133 @@
+"""The vector files of the protocol sheets for the families of WitMotion, Nordic, TI and SensorStim.
+
+Every vector of these files is either checked here or named with the reason why it does not apply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firmware_profiles.base import DecodeError, Event, Note, Quantity, SampleBlock
+from firmware_profiles.registry import profile
+
+pytestmark = pytest.mark.corpus
+
+Vector = dict[str, Any]
+G = 9.80665
+WIT_NOTIFY = "0000ffe4-0000-1000-8000-00805f9a34fb"
+WIT_WRITE = "0000ffe9-0000-1000-8000-00805f9a34fb"
+
+FILES = ("witmotion_ble5",)
+NOT_APPLICABLE: dict[str, str] = {}
+
+
+def events_of(name: str, characteristic: str, vector: Vector) -> list[Event]:
+    decoder = profile(name).decoder(vector["config"])
+    return decoder.decode(characteristic, bytes.fromhex(vector["hex"]))
+
+
+def the_block(events: list[Event]) -> SampleBlock:
+    (block,) = [event for event in events if isinstance(event, SampleBlock)]
+    return block
+
+
+def the_note(events: list[Event], topic: str) -> dict[str, object]:
+    (note,) = [event for event in events if isinstance(event, Note) and event.topic == topic]
+    return dict(note.values)
+
+
+def close(
+    block: SampleBlock, quantity: Quantity, expected: list[float], scale: float, tolerance: float
+) -> None:
+    np.testing.assert_allclose(
+        block.values[quantity][0], np.array(expected) * scale, rtol=1e-6, atol=tolerance * scale
+    )
+
+
+def check_wit_frame(vector: Vector) -> None:
+    expected, tolerance = vector["expected"], vector.get("tolerance", 1e-4)
+    block = the_block(events_of("witmotion_ble5", WIT_NOTIFY, vector))
+    close(block, Quantity.ACCEL, expected["acc_g"], G, tolerance)
+    close(block, Quantity.GYRO, expected["gyro_dps"], np.pi / 180, tolerance)
+    if "iso" in expected:
+        assert block.device_t0_ns is not None
+        stamp = np.datetime64(block.device_t0_ns, "ns")
+        assert stamp == np.datetime64(expected["iso"])
+
+
+def check_wit_stream(vector: Vector) -> None:
+    expected = vector["expected"]
+    events = events_of("witmotion_ble5", WIT_NOTIFY, vector)
+    block = the_block(events)
+    assert block.n == expected["n_frames"]
+    if "acc_z_g" in expected:
+        np.testing.assert_allclose(block.values[Quantity.ACCEL][:, 2] / G, expected["acc_z_g"])
+    else:
+        assert the_note(events, "skipped")["skipped_bytes"] == expected["skipped_bytes"]
+
+
+def check_wit_too_short(vector: Vector) -> None:
+    with pytest.raises(DecodeError):
+        events_of("witmotion_ble5", WIT_NOTIFY, vector)
+
+
+def check_wit_register(vector: Vector) -> None:
+    note = the_note(events_of("witmotion_ble5", WIT_NOTIFY, vector), "register")
+    assert note["register"] == vector["config"]["register"]
+    for key in vector["expected"].keys() - {"doc_unit"}:
+        assert note[key] == pytest.approx(vector["expected"][key])
+
+
+def check_wit_command(vector: Vector) -> None:
+    note = the_note(events_of("witmotion_ble5", WIT_WRITE, vector), "command")
+    assert note["name"] != "unknown"
+    assert {key: note[key] for key in vector["expected"]} == vector["expected"]
+
+
+CHECKS: dict[str, Callable[[Vector], None]] = {
+    "mag_register_response": check_wit_register,
+    "quat_register_response": check_wit_register,
+    "temp_register_response": check_wit_register,
+    "cmd_unlock": check_wit_command,
+    "cmd_save": check_wit_command,
+    "cmd_rate_10hz": check_wit_command,
+    "cmd_read_mag": check_wit_command,
+    "cmd_read_temp": check_wit_command,
+    "cmd_read_battery": check_wit_command,
+    "cmd_acc_calibrate": check_wit_command,
+    "imu_5561_full_scale": check_wit_frame,
+    "imu_5561_upright_trunk": check_wit_frame,
+    "imu_5561_28byte_rtc_record": check_wit_frame,
+    "two_frames_one_notification": check_wit_stream,
+    "resync_after_garbage": check_wit_stream,
+    "wt901ble68_capture_0_truncated": check_wit_too_short,
+    "wt901ble68_capture_1_truncated": check_wit_too_short,
+    "wt901ble68_capture_2_truncated": check_wit_too_short,
+    "wt901ble68_capture_3_truncated": check_wit_too_short,
+    "wt901ble68_capture_5_truncated": check_wit_too_short,
+}
+
+
+@pytest.fixture(scope="module")
+def vectors(shared_dir: Path) -> dict[str, Vector]:
+    folder = shared_dir / "protocols" / "vectors"
+    found: dict[str, Vector] = {}
+    for name in FILES:
+        found |= {v["name"]: v for v in json.loads((folder / f"{name}.json").read_text())}
+    return found
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_vector(name: str, vectors: dict[str, Vector]) -> None:
+    CHECKS[name](vectors[name])
+
+
+def test_every_vector_is_checked_or_explained(vectors: dict[str, Vector]) -> None:
+    assert vectors.keys() == CHECKS.keys() | NOT_APPLICABLE.keys()
+    assert not CHECKS.keys() & NOT_APPLICABLE.keys()

@@ -1,0 +1,139 @@
+"""Motion -> virtual sensor -> bleak -> profile -> samples, for the families of WitMotion, Nordic,
+TI and SensorStim."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firmware_profiles.base import BatteryLevel, ConfigurationError, Quantity
+from sensor_agent.virtual.encoders import ENCODERS
+from sensor_agent.virtual.motion import Motion
+
+Add = Callable[..., Awaitable[Any]]
+G = 9.80665
+STREAMS = [
+    ("witmotion_ble5", 50.0),
+    ("witmotion_ble5", 100.0),
+]
+STEP = {
+    "witmotion_ble5": {Quantity.ACCEL: 16 * G / 32768, Quantity.GYRO: np.radians(2000) / 32768},
+}
+UNSTAMPED = ("witmotion_ble5",)
+STREAMS_ON = ("witmotion_ble5",)
+"""Cannot be told to stop: falls silent with the subscription."""
+NAMES = list(dict.fromkeys(name for name, _ in STREAMS))
+
+
+@pytest.mark.parametrize(("name", "rate_hz"), STREAMS)
+async def test_recording_comes_out_as_it_went_in(
+    name: str, rate_hz: float, add: Add, make_motion: Callable[[float, float], Motion]
+) -> None:
+    sensor, link = await add(name, rate_hz, 10.1)
+    decoder = await link.start(rate_hz=rate_hz, host_utc_us=1_795_500_304_000_000)
+    assert decoder.settings.rate_hz == rate_hz
+    await link.to_the_end()
+    assert (sensor.encoder.stream is None) is (name not in STREAMS_ON)
+    for block, frame in zip(link.blocks, sensor.sent, strict=True):
+        assert (block.lost_before, block.restarted) == (0, False)
+        if name in UNSTAMPED:
+            assert block.device_t0_ns is None
+        else:
+            steps = np.rint(np.arange(block.n) * block.device_dt_ns).astype(np.int64)
+            assert np.abs(block.device_t0_ns + steps - frame.device_t_ns).max() <= 2
+        assert set(block.values) == set(frame.values)
+        for quantity, rows in block.values.items():
+            np.testing.assert_allclose(rows, frame.values[quantity], rtol=3e-7, atol=1e-12)
+    sent_ns = np.concatenate([frame.device_t_ns for frame in sensor.sent])
+    first = round((sent_ns[0] - played_from_ns(sensor)) * 1e-9 * rate_hz)
+    motion = make_motion(rate_hz, 10.1)
+    for quantity, step in STEP[name].items():
+        rows = np.concatenate([block.values[quantity] for block in link.blocks])
+        whole = motion.accel if quantity is Quantity.ACCEL else motion.gyro
+        assert whole is not None
+        truth = whole[first:]
+        assert first < 0.4 * rate_hz, "little is lost before the subscription"
+        assert 0 <= len(rows) - len(truth) < link.blocks[0].n
+        assert np.abs(rows[: len(truth)] - truth).max() <= step / 2 * 1.001
+        assert all(block.lsb[quantity] == pytest.approx(step) for block in link.blocks)
+
+
+def played_from_ns(sensor: Any) -> int:
+    """Device time of the recording's first sample."""
+    playback = sensor._playback
+    return int(playback._device_time(np.array([sensor.origin_ns]))[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_link_lost_then_again(name: str, add: Add) -> None:
+    sensor, link = await add(name, 50, 600)
+    await link.start(rate_hz=50.0)
+    await link.until(lambda: len(link.blocks) > 3)
+    sensor.lose_link()
+    await asyncio.wait_for(link.lost.wait(), 2)
+    before = len(link.blocks)
+    await link.start(rate_hz=50.0)
+    await link.until(lambda: len(link.blocks) > before + 3)
+    await link.stop()
+    after = len(sensor.sent)
+    await asyncio.sleep(0.05)
+    assert len(sensor.sent) == after, "silent after the stop"
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_battery(name: str, add: Add) -> None:
+    sensor, link = await add(name, 50, 600)
+    sensor.battery_pct = 42
+    await link.start(rate_hz=50.0)
+    await link.read_battery()
+    assert BatteryLevel(42) in link.events
+    await link.stop()
+
+
+async def test_witmotion_tells_its_own_battery_and_refuses_what_does_not_stick(add: Add) -> None:
+    sensor, link = await add("witmotion_ble5", 50, 600)
+    sensor.encoder.refuse_status = 1
+    with pytest.raises(ConfigurationError, match="register 03 stays 06"):
+        await link.start(rate_hz=50.0)
+    await link.client.disconnect()
+    sensor.encoder.refuse_status = None
+    await link.start(rate_hz=50.0)
+    await link.until(lambda: BatteryLevel(75) in link.events)  # 3.9 V
+    await link.stop()
+    assert sensor.encoder.saved[0x03] == 8
+    sensor.reboot()
+    await link.start(rate_hz=50.0)
+    await link.until(lambda: bool(link.blocks))
+    await link.stop()
+
+
+async def test_witmotion_with_several_frames_in_a_notification(add: Add) -> None:
+    sensor, link = await add("witmotion_ble5", 100, 10)
+    sensor.encoder.frames_per_notification = 5
+    await link.start(rate_hz=100.0)
+    await link.until(lambda: len(link.blocks) > 5)
+    await link.stop()
+    assert {block.n for block in link.blocks} == {5}
+
+
+def test_witmotion_obeys_only_when_unlocked() -> None:
+    encoder = ENCODERS["witmotion_ble5"]("1")
+    write = "0000ffe9-0000-1000-8000-00805f9a34fb"
+
+    def rate_code() -> int:
+        (push,) = encoder.write(write, bytes.fromhex("ffaa270300"), 23)
+        return push.data[4]
+
+    encoder.write(write, bytes.fromhex("ffaa030900"), 23)
+    assert rate_code() == 6
+    encoder.write(write, bytes.fromhex("ffaa6988b5"), 23)
+    encoder.write(write, bytes.fromhex("ffaa034000"), 23)  # no such rate
+    assert (rate_code(), encoder.stream) == (6, None)
+    encoder.write(write, bytes.fromhex("ffaa030900"), 23)
+    assert rate_code() == 9
+    assert encoder.stream is not None
+    assert encoder.stream.rate_hz == 100
