@@ -59,18 +59,22 @@ def _layout(
 
 
 def _postures(labels: Sequence[str], parts: Sequence[Exposure], per_unit: float) -> list[Figure]:
-    stacks = [words.band_minutes(part) for part in parts]
+    stacks = [words.band_minutes(part) or dict.fromkeys(words.BANDS) for part in parts]
     return [
         {
             "type": "bar",
             "name": words.BAND_WORDS[band],
             "x": list(labels),
-            "y": [None if stack is None else stack[band] / per_unit for stack in stacks],
+            "y": [_scaled(stack[band], per_unit) for stack in stacks],
             "marker": {"color": words.COLOURS[band]},
             "hovertemplate": "%{y:.1f}",
         }
         for band in words.BANDS
     ]
+
+
+def _scaled(value: float | None, per_unit: float) -> float | None:
+    return None if value is None else value / per_unit
 
 
 def _missing(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:

@@ -93,7 +93,7 @@ def _week(wearer: str, day: Day) -> ResponseReturnValue:
     found = readings()
     today = found.today(day.zone)
     week = seven_days(day, today)
-    days = {reading.day.date: reading for reading in found.days(wearer, week)}
+    days = {each.date: found.day(wearer, each) for each in week}
     chosen = days[day.date]
     exposures = [reading.exposure for reading in days.values()]
     week_diary = clinic().diary(wearer, week[0].start_ns, week[-1].end_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.summary import ITEM_KINDS, DayExposure, Exposure, day_exposure
 from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
-from analytics.store.base import Result, Store
+from analytics.store.base import Store
 from analytics.store.clinic import Clinic
 
 LIVE_S = 10.0
@@ -76,11 +76,7 @@ class Readings:
 
     def day(self, wearer: str, day: Day) -> DayReading:
         """One local day."""
-        return self.days(wearer, (day,))[0]
-
-    def days(self, wearer: str, days: Sequence[Day]) -> list[DayReading]:
-        """Consecutive local days, read in one go."""
-        start_ns, end_ns = days[0].start_ns, days[-1].end_ns
+        start_ns, end_ns = day.start_ns, day.end_ns
         minutes = self._store.read_results(wearer, "timeline_runs", start_ns, end_ns)
         line = timeline(minutes, start_ns, end_ns)
         items = [
@@ -88,7 +84,7 @@ class Readings:
             for kind in ITEM_KINDS
             for item in self._store.read_results(wearer, kind, start_ns, end_ns)
         ]
-        return [_reading(day, line, items) for day in days]
+        return DayReading(day, day_exposure(day, line, items), line)
 
     def before(self, wearer: str, today: Day) -> list[Exposure]:
         """The COMPARED_DAYS before today, for comparison only: up to KEPT_S old."""
@@ -96,7 +92,7 @@ class Readings:
         kept = self._before.get(key)
         if kept is None or now_s - kept[0] > KEPT_S:
             earlier = [today.plus(-n) for n in range(COMPARED_DAYS, 0, -1)]
-            found = [reading.exposure.exposure for reading in self.days(wearer, earlier)]
+            found = [self.day(wearer, day).exposure.exposure for day in earlier]
             self._before = {
                 other: entry for other, entry in self._before.items() if now_s - entry[0] <= KEPT_S
             } | {key: (now_s, found)}
@@ -138,10 +134,3 @@ class Readings:
             if sensor.status is not None and sensor.status.battery_pct is not None
         ]
         return min(known, default=None)
-
-
-def _reading(day: Day, line: Timeline, items: Sequence[Result]) -> DayReading:
-    start_ns, end_ns = day.start_ns, day.end_ns
-    part = line.between(start_ns, end_ns)
-    here = [item for item in items if item.end_ns > start_ns and item.start_ns < end_ns]
-    return DayReading(day, day_exposure(day, part, here), part)

@@ -7,7 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from analytics.exposure.days import NS_PER_S
-from analytics.exposure.summary import Band, Exposure
+from analytics.exposure.slouched import Band
+from analytics.exposure.summary import Exposure
 
 POSTURES: Final = {
     "sitting": "Sitting",
@@ -122,13 +123,16 @@ def count_of(exposure: Exposure, kinds: tuple[str, ...]) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def band_minutes(exposure: Exposure) -> dict[str, float] | None:
-    """Minutes of each of BANDS, None when not worn."""
-    if exposure.posture_min is None:
+def band_minutes(exposure: Exposure) -> dict[str, float | None] | None:
+    """Minutes of each of BANDS, None when not worn; one is None where it could not be told."""
+    minutes = exposure.posture_min
+    if minutes is None:
         return None
-    found = {band: exposure.posture_min.get(band, 0.0) for band in BANDS}
-    found["lying"] = sum(exposure.posture_min[word] for word in LYING)
-    return found
+    lying = [minutes[word] for word in LYING]
+    return {
+        "lying": None if None in lying else sum(value or 0.0 for value in lying),
+        **{band: minutes[band] for band in BANDS if band != "lying"},
+    }
 
 
 def ago(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from analytics.exposure.summary import MOVEMENTS as MOVEMENT_KINDS
+from analytics.exposure.observable import MOVEMENTS as MOVEMENT_KINDS
 from analytics.exposure.timeline import POSTURES
 
 VERSION: Final = "trunkline-export/1"

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.exposure.days import Day, Hour
+from analytics.exposure.observable import MOVEMENTS, POSTURE, WALKING, Observable
+from analytics.exposure.slouched import Band, slouched_minutes
 from analytics.exposure.timeline import (
     CODE,
     NO_DATA,
@@ -27,19 +29,6 @@ from analytics.exposure.timeline import (
     longest_run_s,
 )
 
-MOVEMENTS = (
-    "sit_to_stand",
-    "stand_to_sit",
-    "sit_to_lie",
-    "lie_to_sit",
-    "stand_to_lie",
-    "lie_to_stand",
-    "bed_roll",
-    "squat",
-    "lateral_bend",
-    "trunk_rotation",
-    "forward_bend",
-)
 BREAK_S = 60
 """Not sitting for this long is a break from sitting. Convention of accelerometer studies of
 sedentary breaks (Healy et al. 2008: at least one minute)."""
@@ -50,18 +39,6 @@ _Figure = TypeVar("_Figure", int, float, "Band")
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """A figure with its sensitivity band: slouch threshold +3° (low) and -3° (high)."""
-
-    mid: float
-    low: float
-    high: float
-
-    def __add__(self, other: Band) -> Band:
-        return Band(self.mid + other.mid, self.low + other.low, self.high + other.high)
-
-
-@dataclass(frozen=True, slots=True)
 class Exposure:
     """What happened in [start_ns, end_ns)."""
 
@@ -69,7 +46,7 @@ class Exposure:
     end_ns: int
     worn_min: float | None
     """minutes the sensor was worn; None when there is no data at all, 0.0 when it lay aside"""
-    posture_min: Mapping[str, float] | None
+    posture_min: Mapping[str, float | None] | None
     """minutes of each posture word while worn (all but not_worn)"""
     slouch_known_min: float | None
     """sitting minutes in which slouching could be told: the denominator of `slouched_share`"""
@@ -124,19 +101,34 @@ def day_exposure(day: Day, line: Timeline, items: Iterable[Item]) -> DayExposure
     `line` is the timeline of that day, `items` the results of ITEM_KINDS that overlap it, in any
     order.
     """
-    events = list(items)
     worn = line.worn == 1
     sitting = (line.posture == CODE["sitting"]) & worn
-    hours = tuple(
-        HourExposure(hour, exposure(line, events, hour.start_ns, hour.end_ns))
-        for hour in day.hours()
-    )
+    hours = day.hours()
+    parts = [
+        exposure(line, events, hour.start_ns, hour.end_ns)
+        for hour, events in zip(hours, _by_hour(hours, list(items)), strict=True)
+    ]
+    whole = total(parts, day.start_ns, day.end_ns)
+    sat = whole.posture_min is not None and whole.posture_min["sitting"] is not None
     return DayExposure(
         date=day.date,
-        exposure=total([hour.exposure for hour in hours], day.start_ns, day.end_ns),
-        longest_sitting_min=longest_run_s(sitting, BREAK_S) / 60 if worn.any() else None,
-        hours=hours,
+        exposure=whole,
+        longest_sitting_min=longest_run_s(sitting, BREAK_S) / 60 if sat else None,
+        hours=tuple(HourExposure(*pair) for pair in zip(hours, parts, strict=True)),
     )
+
+
+def _by_hour(hours: Sequence[Hour], items: Sequence[Item]) -> list[list[Item]]:
+    """The items that overlap or begin in each hour."""
+    starts = np.array([item.start_ns for item in items], np.int64)
+    ends = np.array([item.end_ns for item in items], np.int64)
+    first = np.searchsorted([hour.end_ns for hour in hours], starts, side="right")
+    after = np.searchsorted([hour.start_ns for hour in hours], ends, side="left")
+    found: list[list[Item]] = [[] for _ in hours]
+    for item, low, high in zip(items, first.tolist(), after.tolist(), strict=True):
+        for number in range(low, min(max(high, low + 1), len(hours))):
+            found[number].append(item)
+    return found
 
 
 def total(parts: Sequence[Exposure], start_ns: int, end_ns: int) -> Exposure:
@@ -147,7 +139,7 @@ def total(parts: Sequence[Exposure], start_ns: int, end_ns: int) -> Exposure:
         end_ns=end_ns,
         worn_min=_sum(part.worn_min for part in parts),
         posture_min=(
-            {word: sum(minutes[word] for minutes in worn_postures) for word in worn_postures[0]}
+            {word: _sum(minutes[word] for minutes in worn_postures) for word in worn_postures[0]}
             if worn_postures
             else None
         ),
@@ -177,74 +169,36 @@ def exposure(line: Timeline, items: Sequence[Item], start_ns: int, end_ns: int) 
         )  # fmt: skip
     here = [item for item in items if item.end_ns > start_ns and item.start_ns < end_ns]
     begun = [item for item in items if start_ns <= item.start_ns < end_ns]
-    says = _observable(here)
-    seconds = np.bincount(part.posture[worn] + 1, minlength=len(POSTURES) + 1)[1:]
-    seconds[CODE["unknown"]] += worn.sum() - seconds.sum()
-    slouched = _slouched(
-        part, worn, here, start_ns=start_ns, end_ns=end_ns, observable=says.get("slouch")
-    )
+    observable = Observable(here)
+    slouched = slouched_minutes(part, here, observable, start_ns, end_ns)
+    slouch_known_s = (worn & (part.slouched != NO_DATA)).sum()
+    episodes = sum(item.kind == "slouch_episode" for item in begun)
     bouts = [item for item in begun if item.kind == "walking_bout"]
-    walks = says.get("walking") is not False
+    walking = not observable.denied(WALKING)
     kinds = [str(item.body["kind"]) for item in begun if item.kind == "movement"]
     return Exposure(
         start_ns=start_ns,
         end_ns=end_ns,
         worn_min=worn_min,
-        posture_min={w: float(seconds[CODE[w]]) / 60 for w in POSTURES if w != "not_worn"},
-        slouch_known_min=None
-        if slouched is None
-        else float((worn & (part.slouched != NO_DATA)).sum()) / 60,
+        posture_min=_posture_min(part.posture[worn], observable),
+        slouch_known_min=None if slouched is None else float(slouch_known_s) / 60,
         slouched_min=slouched,
-        slouch_episodes=None
-        if slouched is None
-        else sum(item.kind == "slouch_episode" for item in begun),
-        walking_bouts=len(bouts) if walks else None,
-        prolonged_bouts=sum(bool(b.body.get("prolonged")) for b in bouts) if walks else None,
-        movements={k: None if says.get(k) is False else kinds.count(k) for k in MOVEMENTS},
+        slouch_episodes=None if slouched is None else episodes,
+        walking_bouts=len(bouts) if walking else None,
+        prolonged_bouts=sum(bool(b.body.get("prolonged")) for b in bouts) if walking else None,
+        movements={k: kinds.count(k) if observable.movement(k) else None for k in MOVEMENTS},
     )
 
 
-def _observable(items: Iterable[Item]) -> dict[str, bool]:
-    """Per feature whether any quality result says that it could be observed.
-
-    A reason in place of true ("placement") means it could not.
-    """
-    said: dict[str, bool] = {}
-    for item in items:
-        if item.kind == "quality":
-            for feature, answer in item.body.get("observable", {}).items():
-                said[feature] = said.get(feature, False) or answer is True
-    return said
-
-
-def _slouched(
-    part: Timeline,
-    worn: NDArray[np.bool_],
-    items: Iterable[Item],
-    *,
-    start_ns: int,
-    end_ns: int,
-    observable: bool | None,
-) -> Band | None:
-    """Slouched minutes; inside episodes the episode's own low and high replace the nominal time.
-
-    Outside episodes (short slouches) no other threshold was tried, so that time is the same in
-    all three. The timeline says nothing of slouching while not sitting: an hour without sitting
-    has zero slouched minutes only where slouching was observable.
-    """
-    known = worn & (part.slouched != NO_DATA)
-    sat = worn & (part.posture == CODE["sitting"])
-    if observable is False or not (known.any() or (observable and not sat.any())):
-        return None
-    mid = float((part.slouched[worn] == 1).sum()) / 60
-    low = high = mid
-    for item in items:
-        if item.kind != "slouch_episode":
-            continue
-        first_ns, last_ns = max(item.start_ns, start_ns), min(item.end_ns, end_ns)
-        inside = part.between(first_ns, last_ns)
-        nominal = float(((inside.slouched == 1) & (inside.worn == 1)).sum()) / 60
-        share = (last_ns - first_ns) / max(item.end_ns - item.start_ns, 1)
-        low -= max(nominal - item.body["minutes_low"] * share, 0.0)
-        high += max(item.body["minutes_high"] * share - nominal, 0.0)
-    return Band(mid, max(low, 0.0), high)
+def _posture_min(worn: NDArray[np.int8], observable: Observable) -> dict[str, float | None]:
+    """Minutes of each posture in worn seconds; what has no code there counts as unknown."""
+    seconds = np.bincount(worn + 1, minlength=len(POSTURES) + 1)[1:]
+    seconds[CODE["unknown"]] += len(worn) - seconds.sum()
+    hidden = {word for word in POSTURES if word not in {"walking", "unknown"}}
+    hidden = hidden if observable.denied(POSTURE) else set()
+    hidden |= {"walking"} if observable.denied(WALKING) else set()
+    return {
+        word: None if word in hidden else float(seconds[CODE[word]]) / 60
+        for word in POSTURES
+        if word != "not_worn"
+    }

@@ -118,16 +118,16 @@ def synthetic_day(day: Day, seed: int, until_minute: int = 1500) -> list[Result]
     results += [runs_result(minute) for minute in results]
     results += _episodes(day, count, slouch)
     results += _movements(day, count, posture, random)
-    hour_ns = 60 * MINUTE_NS
     answers = {"posture": True, "trunk_flexion": True, "slouch": True, "walking": True}
     results += [
         Result(
             "quality",
-            start_ns,
-            start_ns + hour_ns,
-            {"worn_s": 3600, "gap_s": 0, "observable": answers},
+            minute.start_ns,
+            minute.end_ns,
+            {"worn_s": 60, "gap_s": 0, "observable": answers},
         )
-        for start_ns in range(day.start_ns, day.start_ns + count * MINUTE_NS, hour_ns)
+        for minute in results
+        if minute.kind == "timeline"
     ]
     return sorted(results, key=lambda result: result.start_ns)
 

@@ -162,9 +162,8 @@ def test_clinician_week_says_what_exposure_says(
     page.wait_for_selector("[data-charts=drawn]")
     page.get_by_text("Exposure by day, as a table").click()
     page.get_by_text("Movements by day, as a table").click()
-    days = Readings(filled.store, filled.clinic, filled.clock).days(
-        "anna", seven_days(TODAY, TODAY)
-    )
+    readings = Readings(filled.store, filled.clinic, filled.clock)
+    days = [readings.day("anna", day) for day in seven_days(TODAY, TODAY)]
     for day in (reading.exposure for reading in days):
         exposure = day.exposure
         row = page.locator("table", has_text="Exposure by day").get_by_role(

@@ -12,7 +12,9 @@ import pytest
 from analytics.dashboard import charts, tables, words
 from analytics.dashboard.clinician import change_against
 from analytics.dashboard.ribbon import Bar, Ribbon, ribbon
-from analytics.exposure.summary import MOVEMENTS, Band, Exposure, day_exposure
+from analytics.exposure.observable import MOVEMENTS
+from analytics.exposure.slouched import Band
+from analytics.exposure.summary import Exposure, day_exposure
 from analytics.exposure.timeline import timeline
 from analytics.store.base import Result
 from analytics.store.records import DiaryEntry
@@ -81,6 +83,19 @@ def test_figures_and_their_absence() -> None:
     assert words.band_or_why(None, NOTHING.exposure) == "no data"
     assert words.count_or_why(None, aside) == "not worn"
     assert words.band_or_why(None, blind) == "not observable"
+
+
+def test_a_posture_that_cannot_be_told() -> None:
+    postures = {**(WORN.posture_min or {}), "sitting": None, "lying_left": None}
+    partly = replace(WORN, posture_min=postures)
+    assert words.band_minutes(partly) == {
+        "lying": None,
+        "sitting": None,
+        "standing": 15.0,
+        "walking": 15.0,
+        "unknown": 15.0,
+    }
+    assert words.band_minutes(NOTHING.exposure) is None
 
 
 def test_a_sum_with_an_unknown_part_is_unknown() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analytics.export import dictionary
-from analytics.exposure.summary import MOVEMENTS
+from analytics.exposure.observable import MOVEMENTS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "data-dictionary.md"
 

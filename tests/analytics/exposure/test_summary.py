@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.summary import MOVEMENTS, Band, DayExposure, Exposure, total
+from analytics.exposure.observable import MOVEMENTS
+from analytics.exposure.slouched import Band
+from analytics.exposure.summary import DayExposure, Exposure, total
 from analytics.exposure.summary import day_exposure as exposure_of_line
 from analytics.exposure.timeline import runs_of, timeline
 from analytics.store.base import Result
@@ -120,6 +122,49 @@ def test_what_the_sensor_cannot_tell_is_none() -> None:
     assert day_exposure(DAY, minutes(540, 60, slouched=None), []).exposure.slouched_min is None
 
 
+def test_without_a_known_upright_only_walking_is_told() -> None:
+    line = minutes(540, 30, "unknown", slouched=None) + minutes(570, 30, "walking", slouched=None)
+    items = [quality(540, 60, posture="reference", trunk_flexion="reference", walking=True)]
+    found = day_exposure(DAY, line, items)
+    whole = found.exposure
+    assert whole.posture_min is not None
+    assert whole.posture_min["sitting"] is None
+    assert whole.posture_min["lying_left"] is None
+    assert (whole.posture_min["unknown"], whole.walking_min) == (30, 30)
+    assert set(whole.movements.values()) == {None}
+    assert found.longest_sitting_min is None
+    assert whole.walking_bouts == 0
+
+
+def test_without_known_axes_no_bend_is_counted() -> None:
+    items = [quality(540, 60, posture=True, trunk_flexion="axes", walking=True)]
+    counts = day_exposure(DAY, minutes(540, 60), items).exposure.movements
+    assert {kind for kind, count in counts.items() if count is None} == {
+        "forward_bend",
+        "lateral_bend",
+    }
+
+
+def test_walking_that_cannot_be_told() -> None:
+    whole = day_exposure(DAY, minutes(540, 60), [quality(540, 60, walking="rate")]).exposure
+    assert whole.walking_min is None
+    assert whole.walking_bouts is None
+    assert whole.prolonged_bouts is None
+
+
+def test_an_event_on_the_edge_of_an_hour_counts_once() -> None:
+    line = minutes(540, 120)
+    edge = [
+        Result("movement", at(600), at(600), {"kind": "squat"}),
+        Result("movement", at(600) - 1, at(600), {"kind": "squat"}),
+        Result("movement", at(600) - 1, at(660), {"kind": "bed_roll"}),
+    ]
+    found = day_exposure(DAY, line, edge)
+    by_hour = {hour.hour.hour: hour.exposure.movements for hour in found.hours}
+    assert (by_hour[9]["squat"], by_hour[10]["squat"]) == (1, 1)
+    assert (by_hour[9]["bed_roll"], by_hour[10]["bed_roll"]) == (1, 0)
+
+
 def test_an_hour_that_can_be_judged_is_enough_for_the_day() -> None:
     items = [quality(540, 60, slouch="placement"), quality(600, 60, slouch=True)]
     whole = day_exposure(DAY, minutes(540, 60) + minutes(600, 60, slouched=True), items).exposure
@@ -212,7 +257,7 @@ def test_hours_add_up_to_the_day(filled: tuple[Day, list[Result], list[Result]])
     if whole.worn_min is not None:
         assert whole.worn_min == pytest.approx(worn.sum() / 60)
     if whole.posture_min is not None:
-        assert sum(whole.posture_min.values()) == pytest.approx(whole.worn_min)
+        assert sum(v or 0 for v in whole.posture_min.values()) == pytest.approx(whole.worn_min)
     if whole.slouched_min is not None:
         band = whole.slouched_min
         assert 0 <= band.low <= band.mid + 1e-9
