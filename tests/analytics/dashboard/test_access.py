@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
 from analytics.dashboard.access import Permission, permission_of
+from tests.analytics.dashboard.synthetic import Site
 
 VALUES = {"entry_id": 1, "on": "2026-06-10", "filename": "style.css"}
 
@@ -25,20 +28,20 @@ def address(app: Flask, rule: Rule, wearer: str) -> str:
         return str(app.url_for(rule.endpoint, **values))
 
 
-def test_every_endpoint_says_what_it_requires(site) -> None:
+def test_every_endpoint_says_what_it_requires(site: Site) -> None:
     marks = {r.endpoint: permission_of(site.app, r.endpoint) for r, _ in rules(site.app)}
     assert None not in marks.values()
     public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
     assert public == {"static", "auth.login", "assets.plotly", "health"}
 
 
-def test_every_route_about_a_wearer_checks_the_wearer(site) -> None:
+def test_every_route_about_a_wearer_checks_the_wearer(site: Site) -> None:
     for rule, _ in rules(site.app):
         mark = permission_of(site.app, rule.endpoint)
         assert ("wearer" in rule.arguments) == (mark is Permission.WEARER), rule
 
 
-def test_anonymous_is_refused_everywhere(site) -> None:
+def test_anonymous_is_refused_everywhere(site: Site) -> None:
     client = site.client()
     for rule, method in rules(site.app):
         if permission_of(site.app, rule.endpoint) is Permission.PUBLIC:
@@ -56,7 +59,9 @@ def test_anonymous_is_refused_everywhere(site) -> None:
     ("user", "wearer"),
     [("ben-login", "anna"), ("dr-kim", "anna"), ("dr-lee", "ben"), ("dr-lee", "nobody")],
 )
-def test_the_wrong_person_is_refused_for_every_wearer_route(site, user, wearer) -> None:
+def test_the_wrong_person_is_refused_for_every_wearer_route(
+    site: Site, user: str, wearer: str
+) -> None:
     client = site.client(user)
     asked = 0
     for rule, method in rules(site.app):
@@ -67,7 +72,7 @@ def test_the_wrong_person_is_refused_for_every_wearer_route(site, user, wearer) 
     assert asked >= 4
 
 
-def test_roles_are_kept_apart(site) -> None:
+def test_roles_are_kept_apart(site: Site) -> None:
     patient, staff = site.client("anna-login"), site.client("dr-lee")
     for rule, method in rules(site.app):
         mark = permission_of(site.app, rule.endpoint)
@@ -78,13 +83,13 @@ def test_roles_are_kept_apart(site) -> None:
             assert staff.open(path, method=method).status_code == 403, rule
 
 
-def test_an_endpoint_without_a_mark_is_refused(site) -> None:
+def test_an_endpoint_without_a_mark_is_refused(site: Site) -> None:
     site.app.add_url_rule("/forgotten", view_func=lambda: "secret", endpoint="forgotten")
     assert site.client("dr-lee").get("/forgotten").status_code == 403
     assert site.client().get("/forgotten").status_code == 403
 
 
-def test_those_who_may_do(site) -> None:
+def test_those_who_may_do(site: Site) -> None:
     assert site.client("anna-login").get("/wearers/anna").status_code == 200
     assert site.client("dr-lee").get("/wearers/anna").status_code == 200
     page = site.client("dr-kim").get("/wearers")
@@ -92,14 +97,14 @@ def test_those_who_may_do(site) -> None:
     assert "anna" not in page.text
 
 
-def test_a_grant_taken_back_counts_at_once(site) -> None:
+def test_a_grant_taken_back_counts_at_once(site: Site) -> None:
     client = site.client("dr-lee")
     assert client.get("/wearers/anna").status_code == 200
     site.clinic.revoke("dr-lee", "anna")
     assert client.get("/wearers/anna").status_code == 403
 
 
-def test_who_saw_whom_is_on_record(site) -> None:
+def test_who_saw_whom_is_on_record(site: Site) -> None:
     client = site.client("dr-lee")
     client.get("/wearers")
     client.get("/wearers/anna/2026-06-09")
@@ -117,3 +122,13 @@ def test_who_saw_whom_is_on_record(site) -> None:
         ("dr-lee", "view", "list"),
     ]
     assert [e.user for e in site.clinic.audit_entries("ben")] == []
+
+
+def test_the_manual_lists_every_address(site: Site) -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "dashboard.md").read_text()
+    for rule, method in rules(site.app):
+        if rule.endpoint in {"static", "assets.plotly"}:
+            continue
+        shown = rule.rule.replace("<int:entry_id>", "<id>").replace("<on>", "<date>")
+        wanted = f"`{method} {shown}`" if shown.startswith("/api/") else f"`{shown}`"
+        assert wanted in manual, wanted
