@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import Any
 
 import click
 
-from analytics.store.base import Store, StoreError
+from analytics.store.base import RefusedError, Store, StoreError
 from analytics.store.clinic import FILE_NAME as CLINIC_FILE
 from analytics.store.clinic import Clinic
+
+logger = logging.getLogger(__name__)
 
 Command = Callable[..., Any]
 DEFAULT_MQTT_PORT = 1883
@@ -197,7 +200,10 @@ def open_clinic(options: StoreOptions) -> Clinic:
 
 
 def open_store(options: StoreOptions) -> Store:
-    """The store that the options name; a ClickException says what is wrong."""
+    """The store that the options name; a ClickException says what is wrong.
+
+    A server that is down may come up later, but one that refuses our log-in is said at once.
+    """
     try:
         if options.kind == "embedded":
             from analytics.store.embedded import FILE_NAME, EmbeddedStore
@@ -205,15 +211,23 @@ def open_store(options: StoreOptions) -> Store:
             return EmbeddedStore(options.data_dir / FILE_NAME)
         from analytics.store.influx import InfluxStore
 
-        return InfluxStore(
+        store = InfluxStore(
             options.influx_url,
             options.influx_database,
             user=options.influx_user,
             password=secret_from(options.influx_password_file),
             token=secret_from(options.influx_token_file),
         )
+        try:
+            store.read_samples("nobody", "none", 0, 1)
+        except RefusedError:
+            store.close()
+            raise
+        except StoreError as error:
+            logger.warning("%s; going on", error)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
+    return store
 
 
 def _file(name: str, envvar: str, text: str) -> Callable[[Command], Command]:

@@ -31,6 +31,10 @@ class RejectedError(StoreError):
     """The store answers but refuses this very data: trying again cannot help."""
 
 
+class RefusedError(StoreError):
+    """The store answers but does not let us in: only other settings can help."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
     """A decoded batch and whose it is."""

@@ -27,6 +27,7 @@ from analytics.store.base import (
     MAX_RESULT_NS,
     BatchRecord,
     Provenance,
+    RefusedError,
     RejectedError,
     Result,
     Samples,
@@ -325,7 +326,7 @@ class InfluxStore:
     def _failed(self, error: ApiException, path: str) -> StoreError:
         text = _error_text(error)
         if error.status in {401, 403}:
-            return StoreError(
+            return RefusedError(
                 f"InfluxDB at {self._url} refused the log-in ({text})",
                 f"check the token or the user and password, and their right to read and write "
                 f"database {self._database!r}",
