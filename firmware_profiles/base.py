@@ -136,6 +136,9 @@ class SampleBlock:
     lost_before: int = 0
     """Samples that the stamps or counters show to be missing before this block."""
     restarted: bool = False
+    newest_ns: int | None = None
+    """Device time of the newest sample that the packet brought, where this block had to wait for
+    it (streams that are put together); None: it is the block's own last one."""
 
 
 @dataclass(frozen=True, slots=True)

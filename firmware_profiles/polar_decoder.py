@@ -8,6 +8,7 @@ from typing import Final
 
 from firmware_profiles.base import (
     BATTERY_LEVEL_UUID,
+    ConfigurationError,
     DecodeError,
     Event,
     SampleBlock,
@@ -16,6 +17,7 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.battery import battery_level
 from firmware_profiles.polar_frames import decode_samples, parse_frame
+from firmware_profiles.polar_notes import control_note
 from firmware_profiles.polar_pmd import CONTROL_UUID, DATA_UUID, ENDED, QUANTITY, Measurement
 from firmware_profiles.stamps import Passage, passage
 
@@ -64,6 +66,34 @@ class StampedStream:
         return first_ns, step_ns, lost, verdict is Passage.RESTART
 
 
+def captured_stream(config: Mapping[str, object]) -> StampedStream:
+    """A stream of packets that were captured elsewhere: config has rate_hz, factor and
+    previous_timestamp_ns, all optional. Raises ConfigurationError."""
+    try:
+        rate_hz = float(str(config.get("rate_hz", 50)))
+        factor = float(str(config.get("factor", 1)))
+        previous = config.get("previous_timestamp_ns")
+        previous_ns = None if previous is None else int(str(previous))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"config is not usable: {error}",
+            'give for example {"stream": "acc", "rate_hz": 200, "factor": 1.0}',
+        ) from error
+    if not 0 < rate_hz < 1e5 or not 0 < factor < 1e6:
+        raise ConfigurationError("rate_hz or factor is out of range", "give positive numbers")
+    return StampedStream(rate_hz, factor, previous_ns, finds_loss="rate_hz" in config)
+
+
+def captured_measurement(name: object) -> Measurement:
+    """The measurement that config's "stream" names; raises ConfigurationError."""
+    try:
+        return Measurement[str(name).upper()]
+    except KeyError:
+        raise ConfigurationError(
+            f"stream {str(name)[:20]!r} is unknown", "give acc, gyro or mag"
+        ) from None
+
+
 @dataclass(slots=True)
 class PmdDecoder:
     """Decodes what a Polar sensor notifies while the given measurements are streaming."""
@@ -75,7 +105,7 @@ class PmdDecoder:
         if characteristic == DATA_UUID:
             return [self._block(data)]
         if characteristic == CONTROL_UUID:
-            return self._ended(data)
+            return [self._control(data)]
         if characteristic == BATTERY_LEVEL_UUID:
             return [battery_level(data)]
         raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
@@ -92,10 +122,9 @@ class PmdDecoder:
         lsb = {} if samples.lsb is None else {quantity: samples.lsb}
         return SampleBlock(n, first_ns, step_ns, {quantity: samples.values}, lsb, lost, restarted)
 
-    def _ended(self, data: bytes) -> list[Event]:
-        if not data:
-            raise DecodeError("empty control point message")
-        if data[0] != ENDED:
-            return []  # the answer to a command
-        ended = [m.name for m in self.streams if m in data[1:]]
-        return [StreamEnded(f"the sensor ended {', '.join(ended)}")] if ended else []
+    def _control(self, data: bytes) -> Event:
+        if data[:1] == bytes((ENDED,)):
+            ended = [m.name for m in self.streams if m in data[1:]]
+            if ended:
+                return StreamEnded(f"the sensor ended {', '.join(ended)}")
+        return control_note(data)

@@ -19,7 +19,12 @@ from firmware_profiles.base import (
     Unsubscribe,
     Via,
 )
-from firmware_profiles.polar_decoder import PmdDecoder, StampedStream
+from firmware_profiles.polar_decoder import (
+    PmdDecoder,
+    StampedStream,
+    captured_measurement,
+    captured_stream,
+)
 from firmware_profiles.polar_pmd import (
     CONTROL_UUID,
     DATA_UUID,
@@ -111,21 +116,8 @@ class PolarH10:
         yield Unsubscribe(CONTROL_UUID)
 
     def decoder(self, config: Mapping[str, object]) -> PmdDecoder:
-        try:
-            measurement = Measurement[str(config.get("stream", "acc")).upper()]
-            rate_hz = float(str(config.get("rate_hz", 50)))
-            factor = float(str(config.get("factor", 1)))
-            previous = config.get("previous_timestamp_ns")
-            previous_ns = None if previous is None else int(str(previous))
-        except (KeyError, ValueError) as error:
-            raise ConfigurationError(
-                f"config is not usable: {error}",
-                'give for example {"stream": "acc", "rate_hz": 200, "factor": 1.0}',
-            ) from error
-        if not 0 < rate_hz < 1e5 or not 0 < factor < 1e6:
-            raise ConfigurationError("rate_hz or factor is out of range", "give positive numbers")
-        stream = StampedStream(rate_hz, factor, previous_ns, finds_loss="rate_hz" in config)
-        return _decoder(measurement, stream, None)
+        measurement = captured_measurement(config.get("stream", "acc"))
+        return _decoder(measurement, captured_stream(config), None)
 
 
 def _decoder(

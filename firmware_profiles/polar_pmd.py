@@ -21,8 +21,10 @@ REQUIRED_MTU: Final = 232
 """Below this the sensor answers error 10 (issue #287)."""
 
 _GET_SETTINGS, _START, _STOP = 1, 2, 3
-_FEATURES: Final = 0x0F
-_RESPONSE: Final = 0xF0
+_SDK_MODE: Final = 9
+"""In place of a measurement type; also the bit in the feature field."""
+FEATURES: Final = 0x0F
+RESPONSE: Final = 0xF0
 ENDED: Final = 0x01
 """First byte of an indication by which the sensor itself ends measurements; types follow."""
 _ALREADY_STREAMING: Final = 6
@@ -67,7 +69,7 @@ _SETTING_BYTES: Final = {
 _ANSWERED_ONLY: Final = frozenset({Setting.FACTOR, Setting.SECURITY})
 """Settings that the sensor tells and that are not sent back."""
 
-_STATUS: Final = {
+STATUS: Final = {
     1: ("invalid command", "update the sensor's firmware"),
     2: ("invalid measurement type", "this unit does not have the sensor asked for"),
     3: ("not supported", "this unit does not support the measurement"),
@@ -98,7 +100,7 @@ class Response:
 
 def parse_response(data: bytes) -> Response:
     """Take an answer apart; raises DecodeError. A refusal may end after the status byte."""
-    if len(data) < 4 or data[0] != _RESPONSE:
+    if len(data) < 4 or data[0] != RESPONSE:
         raise DecodeError(f"{data[:8].hex()!r} is no control point answer")
     return Response(data[1], data[2], data[3], data[4:5] not in {b"", b"\0"}, bytes(data[5:]))
 
@@ -146,9 +148,7 @@ def factor_of(settings: Mapping[Setting, Sequence[int]]) -> float:
 
 def offers(features: bytes, measurement: Measurement) -> bool:
     """Whether the feature field (answer to reading the control point) has a measurement."""
-    return features[:1] == bytes((_FEATURES,)) and bool(
-        int.from_bytes(features[1:], "little") >> measurement & 1
-    )
+    return _has_feature(features, measurement)
 
 
 def start_stream(
@@ -161,7 +161,7 @@ def start_stream(
     ConfigurationError.
     """
     answer = yield from _command(_GET_SETTINGS, measurement)
-    offered = _settings_in(_checked(answer, measurement))
+    offered = _settings_in(_checked(answer, measurement.name))
     if not offered.get(Setting.RATE_HZ):
         raise ConfigurationError("the sensor lists no rate", "update its firmware")
     wanted = {
@@ -178,7 +178,7 @@ def start_stream(
     if answer.status == _ALREADY_STREAMING:
         yield from stop_stream(measurement)
         answer = yield from _command(_START, measurement, build_settings(chosen))
-    told = _settings_in(_checked(answer, measurement))
+    told = _settings_in(_checked(answer, measurement.name))
     try:
         return chosen, factor_of(told)
     except DecodeError as error:
@@ -192,6 +192,24 @@ def stop_stream(measurement: Measurement) -> Generator[Step, bytes | None, None]
     yield from _command(_STOP, measurement)
 
 
+def offers_sdk_mode(features: bytes) -> bool:
+    """Whether the feature field has SDK mode, in which more rates and ranges are on offer."""
+    return _has_feature(features, _SDK_MODE)
+
+
+def set_sdk_mode(on: bool) -> Generator[Step, bytes | None, None]:
+    """Switch SDK mode; every measurement must have been stopped. Raises ConfigurationError."""
+    answer = yield from _command(_START if on else _STOP, _SDK_MODE)
+    if answer.status != _ALREADY_STREAMING:
+        _checked(answer, "SDK mode")
+
+
+def _has_feature(features: bytes, bit: int) -> bool:
+    return features[:1] == bytes((FEATURES,)) and bool(
+        int.from_bytes(features[1:], "little") >> bit & 1
+    )
+
+
 def _nearest(values: Sequence[int], wanted: float | None) -> int:
     if wanted is None:
         return max(values)
@@ -199,9 +217,9 @@ def _nearest(values: Sequence[int], wanted: float | None) -> int:
 
 
 def _command(
-    opcode: int, measurement: Measurement, parameters: bytes = b""
+    opcode: int, measurement: int, parameters: bytes = b""
 ) -> Generator[Step, bytes | None, Response]:
-    head = bytes((_RESPONSE, opcode, measurement))
+    head = bytes((RESPONSE, opcode, measurement))
 
     def is_answer(data: bytes) -> bool:
         return data[:3] == head
@@ -214,15 +232,17 @@ def _command(
         problem = f"the sensor does not answer command {opcode}"
     except DecodeError as error:
         problem = str(error)
-    raise ConfigurationError(problem, "moisten the strap's contacts and connect again")
+    raise ConfigurationError(
+        problem, "wear the sensor (an H10 with its contacts moistened) and connect again"
+    )
 
 
-def _checked(answer: Response, measurement: Measurement) -> bytes:
+def _checked(answer: Response, what: str) -> bytes:
     if answer.status == 0:
         return answer.parameters
-    reason, advice = _STATUS.get(answer.status, ("not documented", "update its firmware"))
+    reason, advice = STATUS.get(answer.status, ("not documented", "update its firmware"))
     raise ConfigurationError(
-        f"the sensor refused {measurement.name} with status {answer.status}: {reason}", advice
+        f"the sensor refused {what} with status {answer.status}: {reason}", advice
     )
 
 

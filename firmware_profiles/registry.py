@@ -8,11 +8,13 @@ from types import MappingProxyType
 from firmware_profiles.base import Advertisement, Profile
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
+from firmware_profiles.polar_verity import PolarVerity
 from firmware_profiles.witmotion import WitMotion
 
 _ALL: tuple[Profile, ...] = (
     Movesense(),
     PolarH10(),
+    PolarVerity(),
     WitMotion(),
 )
 

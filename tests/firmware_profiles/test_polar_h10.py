@@ -224,7 +224,7 @@ def test_repeated_frame_gives_the_same_times_and_changes_nothing() -> None:
 @pytest.mark.parametrize(("data", "ended"), [("0102", True), ("010002", True), ("0100", False)])
 def test_end_by_the_sensor(data: str, ended: bool) -> None:
     events = PolarH10().decoder({}).decode(CONTROL_UUID, bytes.fromhex(data))
-    assert [isinstance(event, StreamEnded) for event in events] == [True] * ended
+    assert [isinstance(event, StreamEnded) for event in events] == [ended]
 
 
 def test_foreign_characteristic_is_refused() -> None:

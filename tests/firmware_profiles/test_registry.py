@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "sensors.md"
     [
         ("Movesense 174430000001", ["movesense"]),
         ("Polar H10 1A2B3C4D", ["polar_h10"]),
-        ("Polar Sense 1A2B3C4D", []),
+        ("Polar Sense 1A2B3C4D", ["polar_verity"]),
         ("WT901BLE67", ["witmotion_ble5"]),
         ("WTVB01-BT50", []),
         ("Movesense", []),

@@ -8,12 +8,14 @@ from types import MappingProxyType
 from sensor_agent.virtual.encoders.base import Encoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
+from sensor_agent.virtual.encoders.polar_verity import PolarVerityEncoder
 from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     {
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,
+        "polar_verity": PolarVerityEncoder,
         "witmotion_ble5": WitMotionEncoder,
     }
 )
