@@ -9,12 +9,16 @@ from firmware_profiles.base import Advertisement, Profile
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
 from firmware_profiles.polar_verity import PolarVerity
+from firmware_profiles.sensortag import SensorTag
+from firmware_profiles.thingy52 import Thingy52
 from firmware_profiles.witmotion import WitMotion
 
 _ALL: tuple[Profile, ...] = (
     Movesense(),
     PolarH10(),
     PolarVerity(),
+    SensorTag(),
+    Thingy52(),
     WitMotion(),
 )
 

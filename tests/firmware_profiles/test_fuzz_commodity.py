@@ -25,6 +25,15 @@ from firmware_profiles.registry import profile
 
 WIT = ("0000ffe4-0000-1000-8000-00805f9a34fb", "0000ffe9-0000-1000-8000-00805f9a34fb")
 
+THINGY = tuple(
+    f"ef68{short}-9b35-4933-9b10-52ffa9740042"
+    for short in ("0406", "0401", "0404", "0405", "0407", "0408", "0409", "040a", "0107")
+)
+TAG = tuple(f"f000{short}-0451-4000-b000-000000000000" for short in ("aa81", "aa82", "aa83"))
+
+exact_sizes = st.sampled_from((1, 2, 4, 8, 9, 12, 16, 18)).flatmap(
+    lambda n: st.binary(min_size=n, max_size=n)
+)
 wit_like = st.lists(
     st.builds(
         lambda head, body: head + body,
@@ -36,6 +45,8 @@ wit_like = st.lists(
 STREAMS: list[tuple[str, dict[str, Any], tuple[str, ...], st.SearchStrategy[bytes]]] = [
     ("witmotion_ble5", {}, WIT, wit_like),
     ("witmotion_ble5", {"frame_bytes": 28, "model": "WT901SDCL-BT50"}, WIT, wit_like),
+    ("thingy52", {}, THINGY, exact_sizes),
+    ("sensortag_cc2650", {}, TAG, exact_sizes),
 ]
 
 
@@ -62,7 +73,7 @@ def test_any_bytes_give_events_or_decode_error(
             st.sampled_from((*uuids, uuids[0], BATTERY_LEVEL_UUID, "not-a-uuid")),
             st.binary(max_size=60),
         )
-        | st.tuples(st.just(uuids[0]), like),
+        | st.tuples(st.sampled_from(uuids), like),
         min_size=1,
         max_size=8,
     )
@@ -86,6 +97,8 @@ def _wit_reply(command: bytes, noise: bytes) -> bytes:
 
 REPLIES: dict[str, Callable[[bytes, bytes], bytes]] = {
     "witmotion_ble5": _wit_reply,
+    "thingy52": lambda _command, noise: noise,
+    "sensortag_cc2650": lambda _command, noise: noise,
 }
 
 
@@ -99,7 +112,8 @@ def test_any_answers_give_a_decoder_or_configuration_error(name: str, scripted: 
 
         def answer(step: Any) -> bytes | None:
             if isinstance(step, Read):
-                return left.pop()
+                noise = left.pop()
+                return noise[:9] if len(noise) % 2 else b"\x7f\x02"
             if getattr(step, "reply", None) is None:
                 return None
             data = REPLIES[name](step.data, left.pop())

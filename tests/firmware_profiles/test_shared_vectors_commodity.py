@@ -23,8 +23,13 @@ G = 9.80665
 WIT_NOTIFY = "0000ffe4-0000-1000-8000-00805f9a34fb"
 WIT_WRITE = "0000ffe9-0000-1000-8000-00805f9a34fb"
 
-FILES = ("witmotion_ble5",)
-NOT_APPLICABLE: dict[str, str] = {}
+THINGY = "ef68{}-9b35-4933-9b10-52ffa9740042"
+
+FILES = ("witmotion_ble5", "nordic_thingy52", "misc_imus")
+NOT_APPLICABLE = {
+    "bluest_acc_only_after_wrap": "there is no profile of ST's BlueST boards",
+    "standard_current_time": "no sensor's time is read by the Current Time Service",
+}
 
 
 def events_of(name: str, characteristic: str, vector: Vector) -> list[Event]:
@@ -90,6 +95,38 @@ def check_wit_command(vector: Vector) -> None:
     assert {key: note[key] for key in vector["expected"]} == vector["expected"]
 
 
+def check_thingy_raw(vector: Vector) -> None:
+    expected, tolerance = vector["expected"], vector["expected"].get("tolerance", 1e-6)
+    block = the_block(events_of("thingy52", THINGY.format("0406"), vector))
+    checked = 0
+    for key, quantity, scale in (
+        ("acc_g", Quantity.ACCEL, G),
+        ("gyro_dps", Quantity.GYRO, np.pi / 180),
+        ("mag_uT", Quantity.MAG, 1.0),
+        ("raw_acc", Quantity.ACCEL, G / 1024),
+        ("raw_gyro", Quantity.GYRO, np.pi / 180 / 32),
+        ("raw_mag", Quantity.MAG, 1 / 16),
+    ):
+        if key in expected:
+            close(block, quantity, expected[key], scale, tolerance)
+            checked += 1
+    assert checked == len(block.values)
+
+
+def check_thingy_reading(vector: Vector) -> None:
+    (event,) = events_of("thingy52", THINGY.format(vector["config"]["characteristic"][4:]), vector)
+    assert isinstance(event, Note)
+    tolerance = vector["expected"].get("tolerance", vector.get("tolerance", 1e-9))
+    for key in vector["expected"].keys() - {"tolerance"}:
+        assert event.values[key] == pytest.approx(vector["expected"][key], abs=tolerance)
+
+
+def check_thingy_command(vector: Vector) -> None:
+    (event,) = events_of("thingy52", THINGY.format("0401"), vector)
+    assert isinstance(event, Note)
+    assert event.values == {"name": "motion_configuration", **vector["expected"]}
+
+
 CHECKS: dict[str, Callable[[Vector], None]] = {
     "mag_register_response": check_wit_register,
     "quat_register_response": check_wit_register,
@@ -111,6 +148,17 @@ CHECKS: dict[str, Callable[[Vector], None]] = {
     "wt901ble68_capture_2_truncated": check_wit_too_short,
     "wt901ble68_capture_3_truncated": check_wit_too_short,
     "wt901ble68_capture_5_truncated": check_wit_too_short,
+    "raw_acc_flat_on_table": check_thingy_raw,
+    "raw_motion_full": check_thingy_raw,
+    "raw_motion_integer_layout": check_thingy_raw,
+    "quaternion": check_thingy_reading,
+    "euler": check_thingy_reading,
+    "gravity": check_thingy_reading,
+    "gravity_1_2_9p8": check_thingy_reading,
+    "heading_1_degree": check_thingy_reading,
+    "heading_90_degree": check_thingy_reading,
+    "steps_100_in_10s": check_thingy_reading,
+    "cmd_motion_config_200hz": check_thingy_command,
 }
 
 

@@ -9,6 +9,8 @@ from sensor_agent.virtual.encoders.base import Encoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
 from sensor_agent.virtual.encoders.polar_verity import PolarVerityEncoder
+from sensor_agent.virtual.encoders.sensortag import SensorTagEncoder
+from sensor_agent.virtual.encoders.thingy52 import Thingy52Encoder
 from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
@@ -16,6 +18,8 @@ ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,
         "polar_verity": PolarVerityEncoder,
+        "sensortag_cc2650": SensorTagEncoder,
+        "thingy52": Thingy52Encoder,
         "witmotion_ble5": WitMotionEncoder,
     }
 )

@@ -19,12 +19,17 @@ G = 9.80665
 STREAMS = [
     ("witmotion_ble5", 50.0),
     ("witmotion_ble5", 100.0),
+    ("thingy52", 50.0),
+    ("thingy52", 200.0),
+    ("sensortag_cc2650", 10.0),
 ]
 STEP = {
     "witmotion_ble5": {Quantity.ACCEL: 16 * G / 32768, Quantity.GYRO: np.radians(2000) / 32768},
+    "thingy52": {Quantity.ACCEL: G / 1024, Quantity.GYRO: np.radians(1 / 32)},
+    "sensortag_cc2650": {Quantity.ACCEL: 8 * G / 32768, Quantity.GYRO: np.radians(500 / 65536)},
 }
-UNSTAMPED = ("witmotion_ble5",)
-STREAMS_ON = ("witmotion_ble5",)
+UNSTAMPED = ("witmotion_ble5", "thingy52", "sensortag_cc2650")
+STREAMS_ON = ("witmotion_ble5", "thingy52")
 """Cannot be told to stop: falls silent with the subscription."""
 NAMES = list(dict.fromkeys(name for name, _ in STREAMS))
 
@@ -109,6 +114,68 @@ async def test_witmotion_tells_its_own_battery_and_refuses_what_does_not_stick(a
     await link.start(rate_hz=50.0)
     await link.until(lambda: bool(link.blocks))
     await link.stop()
+
+
+@pytest.mark.parametrize(("name", "kept"), [("thingy52", "20 Hz"), ("sensortag_cc2650", "0000")])
+async def test_configuration_that_is_not_taken_is_refused(name: str, kept: str, add: Add) -> None:
+    sensor, link = await add(name, 50, 600)
+    sensor.encoder.refuse_status = 1
+    with pytest.raises(ConfigurationError, match=f"stays at {kept}"):
+        await link.start(rate_hz=50.0)
+    await link.client.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("hexes", "rate_hz"),
+    [
+        (["e803e803f401320001"], 50),
+        (["e803e803f401040001"], None),
+        (["e803e803f401c90001"], None),
+        (["e8036300f401320001"], None),
+        (["e803e803f401320001", "e803e803f40132"], 50),
+    ],
+)
+def test_thingy_takes_only_what_is_within_its_limits(hexes: list[str], rate_hz: int | None) -> None:
+    encoder = ENCODERS["thingy52"]("1")
+    for text in hexes:
+        config = "ef680401-9b35-4933-9b10-52ffa9740042"
+        assert encoder.write(config, bytes.fromhex(text), 23) == []
+    assert (encoder.stream and encoder.stream.rate_hz) == rate_hz
+
+
+@pytest.mark.parametrize(
+    ("writes", "rate_hz"),
+    [
+        ([("aa82", "7f02")], 1),
+        ([("aa83", "14"), ("aa82", "7f02")], 5),
+        ([("aa83", "05"), ("aa82", "7f02")], 1),
+        ([("aa82", "3f02")], None),
+        ([("aa82", "7f02"), ("aa82", "0000")], None),
+    ],
+)
+def test_sensortag_streams_while_all_axes_are_on(
+    writes: list[tuple[str, str]], rate_hz: int | None
+) -> None:
+    encoder = ENCODERS["sensortag_cc2650"]("1")
+    for short, text in writes:
+        uuid = f"f000{short}-0451-4000-b000-000000000000"
+        assert encoder.write(uuid, bytes.fromhex(text), 23) == []
+    assert (encoder.stream and encoder.stream.rate_hz) == rate_hz
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_saturate_and_stray_writes_are_ignored(name: str) -> None:
+    encoder = ENCODERS[name]("1")
+    assert encoder.write("0000180d-0000-1000-8000-00805f9b34fb", b"\x01", 247) == []
+    assert encoder.stream is None
+    n = 8 if name == "capture2go" else 1
+    frame = encoder.encode(np.zeros(n, np.int64), np.full((n, 3), 1e6), np.full((n, 3), -1e6))
+    for quantity, sign in (("accel", 1), ("gyro", -1)):
+        count = 32767 if sign > 0 else -32768
+        full_scale = STEP[name][Quantity(quantity)] * count
+        if name == "sensortag_cc2650" and quantity == "accel":
+            full_scale /= 4  # 2 g before anything is configured
+        np.testing.assert_allclose(frame.values[quantity], full_scale, rtol=1e-6)
 
 
 async def test_witmotion_with_several_frames_in_a_notification(add: Add) -> None:
