@@ -53,7 +53,12 @@ def _layout(
             "ticktext": [tick for tick in ticks if tick],
             "tickangle": 0,
         },
-        "yaxis": {**axis, "title": {"text": y_title}, "autorangeoptions": {"include": [0, y_top]}},
+        "yaxis": {
+            **axis,
+            "title": {"text": y_title},
+            "rangemode": "nonnegative",
+            "autorangeoptions": {"include": [0, y_top]},
+        },
         **more,
     }
 
