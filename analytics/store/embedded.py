@@ -237,7 +237,9 @@ class EmbeddedStore:
             ).fetchall()
         # One document instead of thousands: most of a day's reading would be the calls.
         bodies = json.loads(f"[{','.join(row[3] for row in rows)}]")
-        return [Result(*row[:3], body) for row, body in zip(rows, bodies, strict=True)]
+        return [
+            Result(row[0], row[1], row[2], body) for row, body in zip(rows, bodies, strict=True)
+        ]
 
     def provenances(self, wearer: str, start_ns: int, end_ns: int) -> list[Provenance]:
         """See `Store.provenances`."""
