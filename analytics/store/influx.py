@@ -277,26 +277,35 @@ class InfluxStore:
     def _ask(
         self, statements: str, method: str = "GET"
     ) -> list[tuple[dict[str, str], list[str], list[list[Any]]]]:
-        """(tags, columns, rows) of every series in the JSON answer; times are ns."""
+        """(tags, columns, rows) of every series in the JSON answer; times are ns.
+
+        The answer is asked for in chunks, one JSON document a line, each but the last of a series
+        marked partial: in one piece, 1.x marks complete answers of over 10,000 rows so, too.
+        """
         answer = self._request(
-            method, "/query", {"q": statements, "epoch": "ns"}, accept="application/json"
+            method,
+            "/query",
+            {"q": statements, "epoch": "ns", "chunked": "true"},
+            accept="application/json",
         )
         try:
-            document = json.loads(answer.data)
+            documents = [json.loads(line) for line in answer.data.splitlines() if line]
         except (ValueError, urllib3.exceptions.HTTPError) as error:
             raise self._unreachable(error) from error
         finally:
             answer.release_conn()
         series = []
-        for result in document.get("results", []):
+        unfinished = False
+        for result in (result for document in documents for result in document.get("results", [])):
             if "error" in result:
                 raise self._refused(str(result["error"]))
             for found in result.get("series", []):
-                if found.get("partial"):
-                    raise StoreError(
-                        "InfluxDB cut its answer short", "set max-row-limit = 0 in its settings"
-                    )
+                unfinished = bool(found.get("partial"))
                 series.append((found.get("tags", {}), found["columns"], found["values"]))
+        if unfinished:
+            raise StoreError(
+                "InfluxDB cut its answer short", "set max-row-limit = 0 in its settings"
+            )
         return series
 
     def _request(

@@ -203,6 +203,12 @@ class TestSamples:
 
 
 class TestResults:
+    def test_many_results_are_read_whole(self, store: Store, wearer: NewWearer) -> None:
+        w = wearer()
+        many = [result(number, kind="timeline", number=number) for number in range(15_000)]
+        store.write_results(w, at(0), at(len(many)), many, V1)
+        assert store.read_results(w, "timeline", *EVER) == many
+
     def test_bodies_come_back_as_they_were(self, store: Store, wearer: NewWearer) -> None:
         w = wearer()
         body = {"peak_deg": 12.5, "n": None, "text": 'a "b" \\ ü, =\n', "list": [1, 2.5, None]}
