@@ -12,7 +12,7 @@ from analytics.result import document
 from analytics.signal.calibration import calibrate
 
 
-def context_of(recording: Recording, parameters: Parameters) -> SensorContext:
+def context_of(recording: Recording, parameters: Parameters | None = None) -> SensorContext:
     """What the recording and its metadata say about the sensor, or its walking shows."""
     reference = recording.upright_reference
     calibration = calibrate(
@@ -35,7 +35,7 @@ def context_of(recording: Recording, parameters: Parameters) -> SensorContext:
             recording.gyro,
             rate_hz=recording.rate_hz,
             calibration=calibration,
-            parameters=parameters,
+            parameters=parameters or Parameters(),
         ),
     )
 

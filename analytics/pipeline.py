@@ -9,17 +9,19 @@ piece and the same day fed second by second give the same findings.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.detect.bouts import BoutState, bouts
 from analytics.detect.findings import (
     SECOND_NS,
     Findings,
+    Movement,
+    MovementKind,
     Posture,
-    SlouchEpisode,
     Timeline,
     WalkingBout,
     join,
@@ -30,17 +32,18 @@ from analytics.detect.parameters import Parameters
 from analytics.detect.posture import LOW_SITES
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.signal.angles import angles_of
-from analytics.signal.calibration import GRAVITY_MPS2, Calibration, ForwardSource, UpSource
+from analytics.signal.calibration import Calibration, ForwardSource, UpSource
 from analytics.signal.frames import Frames, joined_frames
-from analytics.signal.grid import GRID_HZ, Gridder
-from analytics.signal.orientation import UpFilter, slow_up
+from analytics.signal.grid import GRID_HZ
+from analytics.signal.orientation import slow_up
+from analytics.signal.stream import FrameStream
+from analytics.signal.wear import undecided_from, worn_seconds
 
 BLOCK_S: Final = 240
 """Results become final in such pieces; a multiple of the minute that the store keeps together."""
 CONTEXT_S: Final = 30
-"""What a block sees before and after itself; longer than any movement and its surroundings.
-Findings are final at the latest 2 * BLOCK_S + CONTEXT_S after the sample."""
-
+"""What a block sees before and after itself; longer than any movement and its surroundings."""
+_MINUTE_NS: Final = 60 * SECOND_NS
 PIECE: Final = 1 << 15
 """Samples handled at once: bounds the memory of a long push."""
 
@@ -55,6 +58,12 @@ class SensorContext:
     has_gyro: bool
     calibration: Calibration = field(repr=False)
 
+    @property
+    def flexion_known(self) -> bool:
+        """True when up and forward are known, so that angles have a meaning."""
+        known = self.calibration
+        return known.up is not UpSource.UNKNOWN and known.forward is not ForwardSource.UNKNOWN
+
 
 @dataclass(frozen=True, slots=True)
 class Live:
@@ -63,6 +72,7 @@ class Live:
     at_ns: int
     """End of the second it describes."""
     posture: Posture
+    probability: float | None
     flexion_deg: float | None
     slouched: bool | None
     slouched_since_ns: int | None
@@ -78,20 +88,25 @@ class _State:
 
     posture: PostureState = field(default_factory=PostureState)
     slouch: SlouchState = field(default_factory=SlouchState)
-    walking_start_s: int | None = None
-    bouts: list[WalkingBout] = field(default_factory=list)
+    bouts: BoutState = field(default_factory=BoutState)
+    not_worn: bool = False
 
 
 class Pipeline:
-    """One sensor's stream. Not thread-safe."""
+    """One sensor's stream. Not thread-safe.
+
+    Feed it with `push`; take what is final with `final` now and then, look at `live` or
+    `provisional` at any time, and call `finish` when the stream has ended.
+    """
 
     def __init__(self, context: SensorContext, parameters: Parameters | None = None) -> None:
         self.context = context
         self.parameters = parameters or Parameters()
-        self._state = _State()
+        self._low_site = context.placement in LOW_SITES
         self._last_ns: int | None = None
-        self._final: list[Findings] = []
-        self._next_s = 0
+        self._drained_ns: int | None = None
+        self._done: list[Findings] = []
+        """Read, but not yet drained by `final`."""
         self._start_segment()
 
     # -- feeding ----------------------------------------------------------------------------
@@ -106,251 +121,285 @@ class Pipeline:
         rad/s in sensor axes, NaN where one is missing."""
         values = np.asarray(accel, float)
         if self.context.has_gyro:
-            if gyro is None:
-                gyro = np.full_like(values, np.nan)
-            values = np.concatenate((values, np.asarray(gyro, float)), axis=1)
+            turning = np.full_like(values, np.nan) if gyro is None else np.asarray(gyro, float)
+            values = np.concatenate((values, turning), axis=1)
         measured = np.isfinite(values).all(axis=1)
         t_ns, values = t_ns[measured], values[measured]
         if not len(t_ns):
             return
-        split_ns = int(self.parameters.grid.split_gap_s * 1e9)
-        previous = t_ns[0] if self._last_ns is None else self._last_ns
-        steps = np.diff(t_ns, prepend=previous)
-        self._last_ns = int(t_ns[-1])
-        splits = np.flatnonzero(steps > split_ns)
+        first_ns = t_ns[0] if self._last_ns is None else self._last_ns
+        split_ns = int(self.parameters.grid.split_gap_s * SECOND_NS)
+        splits = np.flatnonzero(np.diff(t_ns, prepend=first_ns) > split_ns)
         cuts = np.union1d(splits, np.arange(0, len(t_ns), PIECE))
         for start, stop in zip(cuts, [*cuts[1:], len(t_ns)], strict=True):
             if start in splits:
                 self._end_segment()
                 self._start_segment()
-            self._push_segment(t_ns[start:stop], values[start:stop])
+            self._push_piece(t_ns[start:stop], values[start:stop])
+        self._last_ns = int(t_ns[-1])
 
     def final(self) -> Findings | None:
         """Drain what will not change any more; None when there is nothing new.
 
-        The ranges of successive answers join up. A range ends before the start of an episode that
-        is still open, so that everything that starts in a range is in it.
+        The ranges of successive answers join up, begin and end at whole minutes, and everything
+        that starts in a range is in it: a range ends before an episode that is still open.
         """
-        found = join(self._final)
-        self._final = []
-        return found
+        found = join(self._done)
+        if found is None:
+            return None
+        stop_ns = self._settled_ns(found.end_ns)
+        if stop_ns <= found.start_ns:
+            return None
+        self._done = [found.since(stop_ns)] if stop_ns < found.end_ns else []
+        return self._joined_up(found.before(stop_ns))
 
     def provisional(self) -> Findings | None:
         """What would follow the final findings if the stream ended now."""
         ahead = self._ahead()
         ahead._end_segment()
-        return join(ahead._final)
+        found = join(ahead._done)
+        return None if found is None else self._joined_up(found, keep=False)
 
     def live(self) -> Live | None:
         """The newest second; None before the first one."""
         ahead = self._ahead()
+        ahead._done = []
         ahead._run_out()
-        found = join(ahead._final)
+        found = join(ahead._done)
         if found is None or not found.timelines:
             return None
-        last = found.timelines[-1]
-        slouch, bout = ahead._state.slouch, ahead._state.walking_start_s
-        flexion = float(last.flexion_deg[-1])
+        last, state = found.timelines[-1], ahead._state
         return Live(
             at_ns=found.end_ns,
             posture=Posture(int(last.posture[-1])),
-            flexion_deg=None if np.isnan(flexion) else flexion,
+            probability=_known(last.probability[-1]),
+            flexion_deg=_known(last.flexion_deg[-1]),
             slouched=None if last.slouched[-1] < 0 else bool(last.slouched[-1]),
-            slouched_since_ns=None if slouch.start_s is None else slouch.start_s * SECOND_NS,
-            slouch_dose_min=slouch.dose_min,
-            walking_since_ns=None if bout is None else bout * SECOND_NS,
+            slouched_since_ns=_second_ns(state.slouch.start_s),
+            slouch_dose_min=state.slouch.dose_min,
+            walking_since_ns=_second_ns(state.bouts.start_s),
         )
 
     def finish(self) -> Findings | None:
         """End the stream; drains everything."""
         self._end_segment()
         self._start_segment()
-        return self.final()
+        found = join(self._done)
+        self._done = []
+        return None if found is None else self._joined_up(found)
 
-    # -- inside -----------------------------------------------------------------------------
+    # -- from samples to blocks ---------------------------------------------------------------
 
     def _start_segment(self) -> None:
-        calibration = self.context.calibration
-        self._gridder = Gridder(
-            channels=6 if self.context.has_gyro else 3,
+        """Begin anew after a gap: nothing is carried over it."""
+        self._stream = FrameStream(
+            has_gyro=self.context.has_gyro,
             rate_hz=self.context.rate_hz,
-            parameters=self.parameters.grid,
+            calibration=self.context.calibration,
+            grid=self.parameters.grid,
         )
-        bias = calibration.gyro_bias_radps
-        if bias is not None:
-            turned = calibration.rotation @ np.array(bias)
-            bias = (float(turned[0]), float(turned[1]), float(turned[2]))
-        self._up = UpFilter(bias)
-        self._pending: list[Frames] = []
+        self._state = _State()
+        self._frames: list[Frames] = []
+        self._next_s = 0
+        """First second that is not yet observed."""
         self._seen: list[Observations] = []
+        """Observed, but not yet read."""
 
-    def _push_segment(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        chunk = self._gridder.push(t_ns, np.ascontiguousarray(values.T))
-        if chunk is None:
+    def _end_segment(self) -> None:
+        self._run_out()
+        self._close_episodes()
+        self._frames = []
+
+    def _push_piece(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        new = self._stream.push(t_ns, values)
+        if new is None:
             return
-        calibration = self.context.calibration
-        accel = calibration.rotation @ chunk.values[:3]
-        accel *= GRAVITY_MPS2 / calibration.gravity_mps2
-        gyro = None
-        up = accel
-        if self.context.has_gyro:
-            gyro = calibration.rotation @ chunk.values[3:]
-            up = self._up.push(accel, gyro)
-        self._append(Frames(chunk.k0, chunk.valid, up, accel, gyro))
-        while self._seconds_end() >= self._block_end() + CONTEXT_S:
-            self._block(self._block_end())
-
-    def _append(self, new: Frames) -> None:
-        if not self._pending:
+        if not self._frames:
             self._next_s = new.k0 // GRID_HZ
             new = new.padded(new.k0 - self._next_s * GRID_HZ, 0)
-        self._pending.append(new)
+        self._frames.append(new)
+        while self._seconds_end() >= self._block_end() + CONTEXT_S:
+            self._observe(self._block_end())
+            self._read(least_ahead=1)
+
+    def _run_out(self) -> None:
+        """Observe and read up to the newest sample; the last second is filled up."""
+        if not self._frames:
+            return
+        last = self._frames[-1]
+        self._frames[-1] = last.padded(0, -(last.k0 + len(last.valid)) % GRID_HZ)
+        end_s = self._seconds_end()
+        while self._next_s < end_s:
+            self._observe(min(self._block_end(), end_s))
+            self._read(least_ahead=1)
+        self._read(least_ahead=0)
 
     def _seconds_end(self) -> int:
         """End of the last whole second that has arrived."""
-        last = self._pending[-1]
+        last = self._frames[-1]
         return (last.k0 + len(last.valid)) // GRID_HZ
 
     def _block_end(self) -> int:
         return (self._next_s // BLOCK_S + 1) * BLOCK_S
 
-    def _ahead(self) -> Pipeline:
-        """A copy that may run to the newest sample without touching this one."""
-        ahead = copy.copy(self)
-        ahead._state = copy.deepcopy(self._state)
-        ahead._pending = list(self._pending)
-        ahead._seen = list(self._seen)
-        ahead._final = []
-        return ahead
-
-    def _end_segment(self) -> None:
-        self._run_out()
-        self._close_episodes()
-        self._pending, self._seen = [], []
-
-    def _run_out(self) -> None:
-        """Run the blocks up to the newest sample, the last second filled up."""
-        if self._pending:
-            last = self._pending[-1]
-            self._pending[-1] = last.padded(0, -(last.k0 + len(last.valid)) % GRID_HZ)
-            end_s = self._seconds_end()
-            while self._next_s < end_s:
-                self._block(min(self._block_end(), end_s))
-            while self._seen:
-                self._read_first()
-
-    def _block(self, stop_s: int) -> None:
-        """Observe [next_s, stop_s) with the context that there is; read the block before it."""
+    def _observe(self, stop_s: int) -> None:
+        """Observe [next_s, stop_s) with the context that there is."""
         start_s = self._next_s
-        frames = joined_frames(self._pending)
-        view = _cut(frames, start_s - CONTEXT_S, stop_s + CONTEXT_S)
-        view = _with_up(view, self.context.has_gyro)
-        low_site = self.context.placement in LOW_SITES
-        self._seen.append(
-            observe(view, start_s, stop_s, low_site=low_site, parameters=self.parameters)
+        frames = joined_frames(self._frames)
+        first_s = frames.k0 // GRID_HZ
+        view = frames.part(
+            (start_s - CONTEXT_S - first_s) * GRID_HZ, (stop_s + CONTEXT_S - first_s) * GRID_HZ
         )
+        if not self.context.has_gyro:
+            view = replace(view, up=slow_up(view.accel))
+        slow = self.context.rate_hz < self.parameters.wear.least_rate_hz
+        seen = observe(view, start_s, stop_s, low_site=self._low_site, parameters=self.parameters)
+        self._seen.append(replace(seen, still=np.zeros_like(seen.still)) if slow else seen)
         self._next_s = stop_s
-        self._pending = [_cut(frames, stop_s - CONTEXT_S, None)]
-        if len(self._seen) > 1:
-            self._read_first()
+        self._frames = [frames.part((stop_s - CONTEXT_S - first_s) * GRID_HZ, None)]
 
-    def _read_first(self) -> None:
+    # -- from blocks to findings --------------------------------------------------------------
+
+    def _read(self, *, least_ahead: int) -> None:
+        """Read the observed blocks that have so many blocks ahead of them and a settled wear."""
+        while len(self._seen) > least_ahead:
+            still = np.concatenate([seen.still for seen in self._seen])
+            wear, before = self.parameters.wear, self._state.not_worn
+            if least_ahead and undecided_from(still, before, wear) < self._seen[0].seconds:
+                return
+            self._read_first(worn_seconds(still, before, wear))
+
+    def _read_first(self, worn: NDArray[np.bool_]) -> None:
         """Postures, movements and episodes of the first observed block."""
-        calibration, p = self.context.calibration, self.parameters
+        state, p = self._state, self.parameters
         first = self._seen[0]
         start_s, stop_s = first.first_s, first.first_s + first.seconds
         reading = read(
             joined(self._seen),
             stop_s,
-            self._state.posture,
+            state.posture,
             placement=self.context.placement,
-            calibration=calibration,
+            calibration=self.context.calibration,
             parameters=p,
         )
         self._seen = self._seen[1:]
-        posture, up = reading.posture, first.up_by_second
-        angles = angles_of(up)
-        sagittal = calibration.forward is not ForwardSource.UNKNOWN
-        known = sagittal and calibration.up is not UpSource.UNKNOWN
-        flexion = angles.flexion_deg if known else np.full(len(posture), np.nan)
-        lateral = angles.lateral_deg if known else np.full(len(posture), np.nan)
+        worn = worn[: first.seconds]
+        state.not_worn = not worn[-1]
+        posture = np.where(worn, reading.posture, np.int8(Posture.NOT_WORN))
+        angles = angles_of(np.where(worn, first.up_by_second, np.nan))
         slouched = np.full(len(posture), -1, np.int8)
         if self.context.placement in OBSERVABLE_AT:
             slouched = slouch(
                 start_s,
                 angles,
-                posture == Posture.SITTING,
-                self._state.slouch,
-                directed=sagittal,
+                (posture == Posture.SITTING) & ~_changing(reading.movements, start_s, stop_s),
+                state.slouch,
+                directed=self.context.flexion_known,
                 enter_deg=p.slouch.enter_deg(self.context.placement),
                 parameters=p.slouch,
             )
-        measured = np.isfinite(up[0])
-        episodes, self._state.slouch.closed = tuple(self._state.slouch.closed), []
+        episodes, state.slouch.closed = tuple(state.slouch.closed), []
+        nothing = np.full(len(posture), np.nan, np.float32)
+        directed = self.context.flexion_known
         timeline = Timeline(
-            start_s,
-            posture,
-            reading.probability,
-            flexion.astype(np.float32),
-            lateral.astype(np.float32),
-            slouched,
-            np.where(measured, 1, -1).astype(np.int8),
+            first_s=start_s,
+            posture=posture,
+            probability=np.where(worn, reading.probability, np.float32(np.nan)),
+            flexion_deg=angles.flexion_deg.astype(np.float32) if directed else nothing,
+            lateral_deg=angles.lateral_deg.astype(np.float32) if directed else nothing,
+            slouched=slouched,
+            worn=np.where(np.isfinite(first.up_by_second[0]), worn, -1).astype(np.int8),
         )
-        self._final.append(
+        self._done.append(
             Findings(
                 start_ns=start_s * SECOND_NS,
                 end_ns=stop_s * SECOND_NS,
                 timelines=(timeline,),
-                movements=reading.movements,
+                movements=tuple(m for m in reading.movements if worn[_second(m.start_ns, start_s)]),
                 slouch_episodes=episodes,
-                walking_bouts=self._bouts(posture == Posture.WALKING, start_s),
+                walking_bouts=self._bouts(first, posture == Posture.WALKING),
             )
         )
 
-    def _bouts(self, walking: NDArray[np.bool_], start_s: int) -> tuple[WalkingBout, ...]:
-        state, found = self._state, []
-        for i, walks in enumerate([*walking]):
-            if walks and state.walking_start_s is None:
-                state.walking_start_s = start_s + i
-            elif not walks and state.walking_start_s is not None:
-                found.append(self._bout(state.walking_start_s, start_s + i))
-                state.walking_start_s = None
-        return tuple(found)
-
-    def _bout(self, start_s: int, end_s: int) -> WalkingBout:
-        return WalkingBout(
-            start_ns=start_s * SECOND_NS,
-            end_ns=end_s * SECOND_NS,
-            step_ns=np.empty(0, np.int64),
-            cadence_spm=None,
-            step_regularity=None,
-            prolonged=end_s - start_s >= 60 * self.parameters.walking.prolonged_min,
+    def _bouts(
+        self, seen: Observations | None, walking: NDArray[np.bool_]
+    ) -> tuple[WalkingBout, ...]:
+        """Bouts that ended; None: the segment has ended, and with it a bout that is open."""
+        none = np.empty(0)
+        return tuple(
+            bouts(
+                self._next_s if seen is None else seen.first_s,
+                walking,
+                none if seen is None else seen.regularity,
+                none.astype(np.int64) if seen is None else seen.step_ns,
+                self._state.bouts,
+                steps=self.parameters.steps,
+                walking_parameters=self.parameters.walking,
+                ends=seen is None,
+            )
         )
 
     def _close_episodes(self) -> None:
+        if not self._frames:
+            return
+        end_ns = self._next_s * SECOND_NS
         close(self._state.slouch, self.parameters.slouch)
-        episodes: list[SlouchEpisode] = self._state.slouch.closed
-        bouts: list[WalkingBout] = []
-        if self._state.walking_start_s is not None:
-            bouts.append(self._bout(self._state.walking_start_s, self._next_s))
-        if episodes or bouts:
-            end_ns = self._next_s * SECOND_NS
-            self._final.append(
-                Findings(
-                    end_ns, end_ns, slouch_episodes=tuple(episodes), walking_bouts=tuple(bouts)
-                )
+        self._done.append(
+            Findings(
+                end_ns,
+                end_ns,
+                slouch_episodes=tuple(self._state.slouch.closed),
+                walking_bouts=self._bouts(None, np.empty(0, bool)),
             )
-        self._state = _State()
+        )
+
+    # -- what may be given away ---------------------------------------------------------------
+
+    def _settled_ns(self, end_ns: int) -> int:
+        """Whole minute before which nothing that is still to come can start."""
+        settled_s = end_ns // SECOND_NS
+        if self._frames:
+            read_s = self._seen[0].first_s if self._seen else self._next_s
+            starts = [read_s - CONTEXT_S, self._state.slouch.start_s, self._state.bouts.start_s]
+            settled_s = min(s for s in starts if s is not None) - CONTEXT_S // 2
+        return min(end_ns, settled_s * SECOND_NS) // _MINUTE_NS * _MINUTE_NS
+
+    def _joined_up(self, found: Findings, *, keep: bool = True) -> Findings:
+        """The same with a range of whole minutes that begins where the last one ended."""
+        start_ns = found.start_ns // _MINUTE_NS * _MINUTE_NS
+        if self._drained_ns is not None:
+            start_ns = self._drained_ns
+        end_ns = -(-found.end_ns // _MINUTE_NS) * _MINUTE_NS
+        if keep:
+            self._drained_ns = end_ns
+        return replace(found, start_ns=start_ns, end_ns=end_ns)
+
+    def _ahead(self) -> Pipeline:
+        """A copy that may run to the newest sample without touching this one."""
+        ahead = copy.copy(self)
+        ahead._state = copy.deepcopy(self._state)
+        ahead._frames, ahead._seen = list(self._frames), list(self._seen)
+        ahead._done = list(self._done)
+        return ahead
 
 
-def _cut(frames: Frames, start_s: int, stop_s: int | None) -> Frames:
-    """The part in [start_s, stop_s), as far as it exists."""
-    stop = None if stop_s is None else stop_s * GRID_HZ - frames.k0
-    return frames.part(start_s * GRID_HZ - frames.k0, stop)
+def _changing(movements: tuple[Movement, ...], start_s: int, stop_s: int) -> NDArray[np.bool_]:
+    """(seconds,) True while sitting down or standing up: leaning to do so is no slouch."""
+    out = np.zeros(stop_s - start_s, bool)
+    for movement in movements:
+        if movement.kind in {MovementKind.SIT_TO_STAND, MovementKind.STAND_TO_SIT}:
+            low = _second(movement.start_ns, start_s)
+            out[low : _second(movement.end_ns, start_s) + 1] = True
+    return out
 
 
-def _with_up(frames: Frames, has_gyro: bool) -> Frames:
-    """Without a gyroscope up is known only now, from the whole view."""
-    if has_gyro:
-        return frames
-    return Frames(frames.k0, frames.valid, slow_up(frames.accel), frames.accel, frames.gyro)
+def _second(t_ns: int, first_s: int) -> int:
+    return max(0, t_ns // SECOND_NS - first_s)
+
+
+def _known(value: np.float32) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _second_ns(second: int | None) -> int | None:
+    return None if second is None else second * SECOND_NS

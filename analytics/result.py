@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +50,7 @@ def document(
         "slouch_episodes": (
             [_timed(e, slouch_body(e)) for e in findings.slouch_episodes] if findings else []
         ),
-        "walking_bouts": ([_timed_bout(b) for b in findings.walking_bouts] if findings else []),
+        "walking_bouts": [_timed_bout(b) for b in findings.walking_bouts] if findings else [],
         "gait_signs": [],
         "respiration": [],
         "sway": [],
@@ -64,7 +65,7 @@ def document(
 
 def results(findings: Findings, context: SensorContext) -> list[Result]:
     """The same as results of the store: a timeline per minute, one result per episode."""
-    out = [minute for t in findings.timelines for minute in _minutes(t)]
+    out = list(_minutes(findings.timelines))
     out += [Result("movement", m.start_ns, m.end_ns, movement_body(m)) for m in findings.movements]
     out += [
         Result("slouch_episode", e.start_ns, e.end_ns, slouch_body(e))
@@ -95,13 +96,11 @@ def observable(context: SensorContext) -> dict[str, bool | str]:
 
 def quality(findings: Findings | None, context: SensorContext) -> dict[str, Any]:
     """Seconds worn and missing, and what can be known at all."""
-    worn = sum(int((t.worn == 1).sum()) for t in findings.timelines) if findings else 0
-    gap_s = 0.0
-    if findings:
-        rows = sum(int((t.worn == -1).sum()) for t in findings.timelines)
-        covered = sum(len(t) for t in findings.timelines)
-        gap_s = rows + max(0.0, (findings.end_ns - findings.start_ns) / SECOND_NS - covered)
-    return {"worn_s": worn, "gap_s": round(gap_s), "observable": observable(context)}
+    parts = findings.timelines if findings else ()
+    worn_s = sum(int((part.worn == 1).sum()) for part in parts)
+    gap_s = sum(int((part.worn == -1).sum()) for part in parts)
+    gap_s += sum(after.first_s - before.first_s - len(before) for before, after in pairwise(parts))
+    return {"worn_s": worn_s, "gap_s": gap_s, "observable": observable(context)}
 
 
 def movement_body(movement: Movement) -> dict[str, Any]:
@@ -190,20 +189,27 @@ def _columns(part: Timeline) -> dict[str, list[Any]]:
     }
 
 
-def _minutes(part: Timeline) -> Iterator[Result]:
-    first = part.first_s // MINUTE_S
-    last = (part.first_s + len(part) - 1) // MINUTE_S
-    for minute in range(first, last + 1):
-        start_s = minute * MINUTE_S
-        low, high = start_s - part.first_s, start_s + MINUTE_S - part.first_s
-        rows = part.part(max(0, low), min(len(part), high))
-        lead, trail = max(0, -low), max(0, high - len(part))
-        body: dict[str, Any] = {"step_s": 1}
-        for name, values in _columns(rows).items():
-            body[name] = [None] * lead + values + [None] * trail
-        start_ns, end_ns = start_s * SECOND_NS, (start_s + MINUTE_S) * SECOND_NS
-        yield Result("timeline", start_ns, end_ns, body)
-        yield Result("timeline_runs", start_ns, end_ns, runs_of(body))
+def _minutes(parts: Sequence[Timeline]) -> Iterator[Result]:
+    """One result per minute that has rows; a minute may hold the end of one part and the
+    beginning of the next."""
+    bodies: dict[int, dict[str, Any]] = {}
+    for part in parts:
+        columns = _columns(part)
+        last_s = part.first_s + len(part) - 1
+        for minute in range(part.first_s // MINUTE_S, last_s // MINUTE_S + 1):
+            body = bodies.setdefault(minute, {name: [None] * MINUTE_S for name in columns})
+            low = max(part.first_s, minute * MINUTE_S)
+            high = min(last_s + 1, (minute + 1) * MINUTE_S)
+            for name, values in columns.items():
+                body[name][low % MINUTE_S : low % MINUTE_S + high - low] = values[
+                    low - part.first_s : high - part.first_s
+                ]
+    for minute, body in sorted(bodies.items()):
+        start_ns = minute * MINUTE_S * SECOND_NS
+        whole = {"step_s": 1, **body}
+        end_ns = start_ns + MINUTE_S * SECOND_NS
+        yield Result("timeline", start_ns, end_ns, whole)
+        yield Result("timeline_runs", start_ns, end_ns, runs_of(whole))
 
 
 def _floats(values: NDArray[np.float32], digits: int) -> list[float | None]:

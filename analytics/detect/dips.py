@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from analytics.signal.motion import MOTION_HZ, Motion, from_running_median
+from analytics.signal.motion import MOTION_HZ, Motion
 from analytics.signal.parameter import parameter
+from analytics.signal.smoothing import from_running_median, moving_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,12 @@ def heave_of(motion: Motion, parameters: DipParameters) -> Heave:
     p = parameters
     high = signal.butter(1, p.high_pass_hz, "high", fs=MOTION_HZ, output="sos")
     low = signal.butter(2, p.step_hz, fs=MOTION_HZ, output="sos")
-    vertical = from_running_median(motion.vertical, p.bias_s)
+    vertical = from_running_median(motion.vertical, rate_hz=MOTION_HZ, window_s=p.bias_s)
     speed = signal.sosfiltfilt(high, np.cumsum(vertical) / MOTION_HZ)
     slow = signal.sosfiltfilt(low, speed)
-    window = np.full(p.window_s * MOTION_HZ, 1.0 / (p.window_s * MOTION_HZ))
-    middle = slice(MOTION_HZ // 2, None, MOTION_HZ)
-    swing = np.convolve(slow**2, window, "same")[middle]
-    bounce = np.convolve((speed - slow) ** 2, window, "same")[middle]
+    width, middle = p.window_s * MOTION_HZ, slice(MOTION_HZ // 2, None, MOTION_HZ)
+    swing = moving_mean(slow**2, width)[middle]
+    bounce = moving_mean((speed - slow) ** 2, width)[middle]
     return Heave(
         speed=speed,
         height=signal.sosfiltfilt(high, np.cumsum(speed) / MOTION_HZ),

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from analytics.detect.findings import MovementKind
-from analytics.signal.motion import MOTION_HZ, Motion, from_running_median
+from analytics.signal.motion import MOTION_HZ, Motion
 from analytics.signal.parameter import parameter
+from analytics.signal.smoothing import from_running_median
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,15 @@ def excursions(
     """Excursions in order of time, one for all peaks that overlap."""
     p = parameters
     factor = p.low_site_factor if low_site else 1.0
-    flexion = from_running_median(np.degrees(np.arctan2(-motion.up[0], motion.up[2])), p.middle_s)
+    flexion = from_running_median(
+        np.degrees(np.arctan2(-motion.up[0], motion.up[2])), rate_hz=MOTION_HZ, window_s=p.middle_s
+    )
     tilt = np.degrees(np.arcsin(np.clip(motion.up[1], -1.0, 1.0)))
-    lateral = from_running_median(tilt, p.middle_s)
+    lateral = from_running_median(tilt, rate_hz=MOTION_HZ, window_s=p.middle_s)
     heading = None
     if motion.yaw_radps is not None:
         turned = np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ
-        heading = from_running_median(turned, p.middle_s)
+        heading = from_running_median(turned, rate_hz=MOTION_HZ, window_s=p.middle_s)
     forward, side = MovementKind.FORWARD_BEND, MovementKind.LATERAL_BEND
     turn = MovementKind.TRUNK_ROTATION
     found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)

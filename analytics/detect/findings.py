@@ -7,7 +7,7 @@ a file). None and NaN mean "not known"; they never mean zero.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final
 
@@ -147,8 +147,6 @@ class Findings:
     movements: tuple[Movement, ...] = ()
     slouch_episodes: tuple[SlouchEpisode, ...] = ()
     walking_bouts: tuple[WalkingBout, ...] = ()
-    gaps_ns: tuple[tuple[int, int], ...] = field(default=())
-    """Stretches without valid samples, inside the range."""
 
     def since(self, start_ns: int) -> Findings:
         """The part that starts at or after `start_ns` (a multiple of a second)."""
@@ -161,7 +159,6 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns >= start_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns >= start_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns >= start_ns),
-            gaps_ns=tuple(g for g in self.gaps_ns if g[0] >= start_ns),
         )
 
     def before(self, end_ns: int) -> Findings:
@@ -175,7 +172,6 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns < end_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns < end_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns < end_ns),
-            gaps_ns=tuple(g for g in self.gaps_ns if g[0] < end_ns),
         )
 
 
@@ -198,7 +194,6 @@ def join(parts: Iterable[Findings]) -> Findings | None:
         movements=tuple(sorted((m for f in found for m in f.movements), key=_start)),
         slouch_episodes=tuple(sorted((e for f in found for e in f.slouch_episodes), key=_start)),
         walking_bouts=tuple(sorted((b for f in found for b in f.walking_bouts), key=_start)),
-        gaps_ns=tuple(g for f in found for g in f.gaps_ns),
     )
 
 

@@ -32,6 +32,7 @@ from analytics.detect.posture import (
     evidence,
     flexion_from,
     low_odds,
+    lying_link,
     plain_link,
     pulse_link,
     tilt_evidence,
@@ -43,7 +44,7 @@ from analytics.signal.motion import MOTION_HZ
 
 TICK_NS = SECOND_NS // MOTION_HZ
 FINE_LOW_SITES = frozenset({"L5", "pelvis"})
-"""Fixed to the body, so that small bends and turns of a seated wearer can be told; a belt cannot."""
+"""Fixed to the body, so that small bends of a seated wearer can be told; on a belt they cannot."""
 _REFERENCE_ODDS = 8.0
 """The posture during the reference interval is known."""
 _CARRIED_ODDS = 6.0
@@ -135,7 +136,7 @@ class _Reader:
         movements += self._bends(lying, walking, posture, movements)
         low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
         final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
-        self._advance(final_s, n, lying, walking, stretches, path)
+        self._advance(n, lying, walking, stretches=stretches, path=path)
         return Reading(posture[:n], probability[:n], tuple(sorted(final, key=lambda m: m.start_ns)))
 
     # -- what is there ----------------------------------------------------------------------
@@ -195,6 +196,7 @@ class _Reader:
         end = len(lying)
         middles = [(q.start + q.stop) // 2 - self.offset for q in pulses]
         borders: dict[int, int | None] = {c.crossing: None for c in changes}
+        lying_links = {c.crossing: self._lying_link(c) for c in changes}
         walks = self._walks(walking, middles)
         for start, stop in walks:
             borders[start], borders[stop] = None, None
@@ -213,7 +215,9 @@ class _Reader:
         links: list[Link] = []
         for start, stop in zip([0, *times], [*times, end], strict=True):
             index = borders.get(start)
-            cost = plain if index is None else pulse_link(pulses[index], p, low_site=self.low_site)
+            cost = lying_links.get(start, plain)
+            if index is not None:
+                cost = pulse_link(pulses[index], p, low_site=self.low_site)
             links.append(Link(cost, index))
             middle = (start + stop) // 2
             quiet = ~inside_pulse[start:stop]
@@ -222,9 +226,26 @@ class _Reader:
             odds = evidence(sit=sit, walking=bool(in_walk[middle]), lying=bool(lying[middle]), p=p)
             if not lying[middle]:
                 odds = odds + self._reference(start, stop)
-                odds[State.CROUCH] += self._crouch(start, stop, up, neutral, pulses, borders)
+                around = (_pulse(pulses, index), _pulse(pulses, borders.get(stop)))
+                odds[State.CROUCH] += self._crouch(start, stop, up, neutral=neutral, around=around)
             stretches.append(Stretch(start / MOTION_HZ, stop / MOTION_HZ, odds))
         return stretches, links
+
+    def _lying_link(self, change: Transition) -> NDArray[np.float64]:
+        reach = MOTION_HZ // 2
+        part = slice(change.crossing, change.stop + 3 * reach)
+        if change.into:
+            part = slice(max(0, change.start - reach), change.crossing)
+        lean_deg = None
+        if self.sagittal and self.low_site:
+            ahead, _, above = self.seen.up[:, part]
+            lean_deg = float(np.degrees(np.arctan2(-ahead, above)).max())
+        return lying_link(
+            into=change.into,
+            activity_radps=float(self.seen.activity[part].mean()),
+            lean_deg=lean_deg,
+            p=self.p.posture,
+        )
 
     def _walks(self, walking: NDArray[np.bool_], middles: list[int]) -> list[tuple[int, int]]:
         """Walking in ticks, cut where a height change reaches into it."""
@@ -270,20 +291,20 @@ class _Reader:
         start: int,
         stop: int,
         up: NDArray[np.float64],
+        *,
         neutral: Neutral,
-        pulses: list[Pulse],
-        borders: dict[int, int | None],
+        around: tuple[Pulse | None, Pulse | None],
     ) -> float:
-        """Log odds of a held squat against sitting, for the stretch between two pulses."""
-        before, after = borders.get(start), borders.get(stop)
+        """Log odds of a held squat or bend against sitting, for a stretch between two pulses."""
+        before, after = around
         if before is None or after is None:
             return 0.0
         flexion_deg = None
         if neutral.standing is not None and self.sagittal:
             flexion_deg = flexion_from(np.median(up, axis=1), neutral.standing)
         squat, bend = low_odds(
-            pulses[before],
-            pulses[after],
+            before,
+            after,
             duration_s=(stop - start) / MOTION_HZ,
             flexion_deg=flexion_deg,
             low_site=self.low_site,
@@ -339,9 +360,13 @@ class _Reader:
                 span = (pulse.start, pulse.stop)
                 peak = pulse.excursion_deg
                 if (old, new) == (State.SIT, State.STAND):
-                    found.append(_movement(MovementKind.SIT_TO_STAND, *span, _sure(up), peak))
+                    found.append(
+                        _movement(MovementKind.SIT_TO_STAND, *span, _sure(up), peak_deg=peak)
+                    )
                 elif (old, new) == (State.STAND, State.SIT):
-                    found.append(_movement(MovementKind.STAND_TO_SIT, *span, _sure(down), peak))
+                    found.append(
+                        _movement(MovementKind.STAND_TO_SIT, *span, _sure(down), peak_deg=peak)
+                    )
                 elif new is State.CROUCH:
                     crouch = pulse.start
                 elif old is State.CROUCH and crouch is not None:
@@ -377,8 +402,8 @@ class _Reader:
                     roll.start + self.offset,
                     roll.stop + self.offset,
                     0.9,
-                    abs(roll.angle_deg),
-                    direction,
+                    peak_deg=abs(roll.angle_deg),
+                    direction=direction,
                 )
             )
         return found
@@ -403,9 +428,10 @@ class _Reader:
                 continue
             # a pelvis that turns or tilts while standing is the whole body turning or stepping
             forward = bend.kind is MovementKind.FORWARD_BEND
-            if self.low_site and not (self.fine and posture[second] == Posture.SITTING):
-                if not forward or bend.height_deg < self.p.excursions.standing_pelvis_deg:
-                    continue
+            large = forward and bend.height_deg >= self.p.excursions.standing_pelvis_deg
+            fine = self.fine and posture[second] == Posture.SITTING
+            if self.low_site and not (fine or large):
+                continue
             if forward and bend.jerk_mps3 > self.p.excursions.max_jerk_mps3:
                 continue
             found.append(_bend(bend))
@@ -413,10 +439,10 @@ class _Reader:
 
     def _advance(
         self,
-        final_s: int,
         n: int,
         lying: NDArray[np.bool_],
         walking: NDArray[np.bool_],
+        *,
         stretches: list[Stretch],
         path: Path,
     ) -> None:
@@ -434,11 +460,16 @@ class _Reader:
             state.crouch_start = self.offset + round(stretches[index].start_s * MOTION_HZ)
 
 
+def _pulse(pulses: list[Pulse], index: int | None) -> Pulse | None:
+    return None if index is None else pulses[index]
+
+
 def _movement(
     kind: MovementKind,
     start: int,
     stop: int,
     confidence: float,
+    *,
     peak_deg: float | None = None,
     direction: str | None = None,
 ) -> Movement:
@@ -455,7 +486,9 @@ def _bend(bend: Excursion) -> Movement:
     elif kind is MovementKind.TRUNK_ROTATION:
         direction = "left" if bend.positive else "right"
     sure = _sure(2.0 * (bend.strength - 0.8))
-    return _movement(kind, bend.start, bend.stop, sure, bend.height_deg, direction)
+    return _movement(
+        kind, bend.start, bend.stop, sure, peak_deg=bend.height_deg, direction=direction
+    )
 
 
 def _sure(odds: float) -> float:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detect.parameters import Parameters
 from analytics.detect.walking import walking_seconds
 from analytics.signal.calibration import Calibration, ForwardSource, UpSource, with_mounting
-from analytics.signal.frames import Frames, frames_of
-from analytics.signal.grid import GRID_HZ, Gridder
+from analytics.signal.frames import whole_seconds
 from analytics.signal.mounting import WalkingEvidence
-from analytics.signal.orientation import UpFilter, slow_up
+from analytics.signal.orientation import slow_up
+from analytics.signal.stream import FrameStream
 
-_PIECE_S = 600
+_PIECE = 1 << 15
+"""Samples looked at at once."""
 _ENOUGH_S = 120.0
 """Walking after which no more is looked at."""
 
@@ -35,23 +38,24 @@ def learn_mounting(
     p = parameters.mounting
     values = accel if gyro is None else np.concatenate((accel, gyro), axis=1)
     measured = np.isfinite(values).all(axis=1)
-    gridder = Gridder(channels=values.shape[1], rate_hz=rate_hz, parameters=parameters.grid)
-    chunk = gridder.push(t_ns[measured], np.ascontiguousarray(values[measured].T))
-    if chunk is None:
-        return calibration
+    t_ns, values = t_ns[measured], values[measured]
+    stream = FrameStream(
+        has_gyro=gyro is not None,
+        rate_hz=rate_hz,
+        calibration=replace(calibration, rotation=np.eye(3)),
+        grid=parameters.grid,
+    )
     evidence = WalkingEvidence()
-    up_filter = UpFilter(calibration.gyro_bias_radps)
-    frames = frames_of(chunk)
-    for start in range(0, len(frames.valid), _PIECE_S * GRID_HZ):
-        part = frames.part(start, start + _PIECE_S * GRID_HZ)
-        if part.gyro is not None:
-            up = up_filter.push(part.accel, part.gyro)
-        else:
-            up = slow_up(part.accel)
-        part = Frames(part.k0, part.valid, up, part.accel, part.gyro)
-        evidence.add(part, walking_seconds(part, parameters.walking), p)
+    for start in range(0, len(t_ns), _PIECE):
+        frames = stream.push(t_ns[start : start + _PIECE], values[start : start + _PIECE])
         if evidence.seconds >= _ENOUGH_S:
             break
+        if frames is None:
+            continue
+        frames = whole_seconds(frames)
+        if gyro is None:
+            frames = replace(frames, up=slow_up(frames.accel))
+        evidence.add(frames, walking_seconds(frames, parameters.walking), p)
     up_known = evidence.up(p)
     found = with_mounting(calibration, up_known, None)
     if found.up is UpSource.UNKNOWN:

@@ -11,6 +11,7 @@ from analytics.detect.findings import Posture
 from analytics.signal.masks import hysteresis, runs
 from analytics.signal.motion import MOTION_HZ
 from analytics.signal.parameter import parameter
+from analytics.signal.smoothing import moving_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,7 @@ def lying_side(up: NDArray[np.float64]) -> NDArray[np.int8]:
 def turning_deg_s(up: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) speed at which up turns, mean of half a second."""
     speed = np.gradient(up, 1.0 / MOTION_HZ, axis=1)
-    width = MOTION_HZ // 2
-    mean: NDArray[np.float64] = np.convolve(
-        np.degrees(np.sqrt((speed**2).sum(axis=0))), np.full(width, 1.0 / width), "same"
-    )
-    return mean
+    return moving_mean(np.degrees(np.sqrt((speed**2).sum(axis=0))), MOTION_HZ // 2)
 
 
 def transitions(
@@ -130,15 +127,15 @@ def transitions(
     p = parameters
     reach = round(p.longest_s * MOTION_HZ)
     found = []
-    for crossing in np.flatnonzero(np.diff(lying.astype(np.int8))) + 1:
+    for crossing in (np.flatnonzero(np.diff(lying.astype(np.int8))) + 1).tolist():
         low, high = max(0, crossing - reach), min(len(lying), crossing + reach)
         before = np.flatnonzero(turning[low:crossing] < p.still_deg_s)
         after = np.flatnonzero(turning[crossing:high] < p.still_deg_s)
         found.append(
             Transition(
-                start=int(low + before[-1]) if len(before) else int(low),
-                crossing=int(crossing),
-                stop=int(crossing + after[0]) if len(after) else int(high),
+                start=low + int(before[-1]) if len(before) else low,
+                crossing=crossing,
+                stop=crossing + int(after[0]) if len(after) else high,
                 into=bool(lying[crossing]),
             )
         )
@@ -152,7 +149,7 @@ def rolls(
     p = parameters
     hold = round(p.roll_hold_s * MOTION_HZ)
     found = []
-    for start, stop in runs(lying & (tilt_deg(up) > p.roll_tilt_deg)):
+    for start, stop in runs(lying & (tilt_deg(up) > p.roll_tilt_deg)).tolist():
         if stop - start < 3 * hold:
             continue
         azimuth = np.degrees(np.unwrap(np.arctan2(up[0, start:stop], up[1, start:stop])))
@@ -175,12 +172,13 @@ def _steps(
     for start, stop in runs(flat):
         plateau[start : stop + hold - 1] = True
     found: list[tuple[int, int, float]] = []
-    level, end = None, 0
-    for start, stop in runs(plateau):
+    level: float | None = None
+    end = 0
+    for start, stop in runs(plateau).tolist():
         first = float(np.mean(azimuth_deg[start : start + hold]))
         if level is not None and abs(first - level) > least_deg:
-            found.append((end, int(start), first - level))
+            found.append((end, start, first - level))
             level = None
         if level is None or abs(first - level) <= least_deg:
-            level, end = float(np.mean(azimuth_deg[stop - hold : stop])), int(stop)
+            level, end = float(np.mean(azimuth_deg[stop - hold : stop])), stop
     return found

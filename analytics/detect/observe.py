@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from analytics.detect.dips import Dip, dips, heave_of
 from analytics.detect.excursions import Excursion, excursions
+from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
 from analytics.detect.pulses import Pulse, pulses
+from analytics.detect.steps import steps_of
 from analytics.detect.walking import walking_seconds
 from analytics.signal.frames import Frames
 from analytics.signal.masks import runs
 from analytics.signal.motion import MOTION_HZ, motion_of
+from analytics.signal.wear import still_seconds
 
 _INSIDE_WALK_S = 2
 """A rise or descent may reach this far into walking seconds."""
@@ -30,8 +33,16 @@ class Observations:
     """(3, seconds) mean up in trunk axes, NaN where nothing was measured."""
     walking: NDArray[np.bool_]
     """(seconds,)"""
+    still: NDArray[np.bool_]
+    """(seconds,) as still as a table, see signal.wear."""
     up: NDArray[np.float64]
     """(3, seconds * MOTION_HZ) slow up in trunk axes."""
+    step_ns: NDArray[np.int64]
+    """(n,) foot contacts."""
+    regularity: NDArray[np.float64]
+    """(seconds,) autocorrelation at one step, NaN outside walking."""
+    activity: NDArray[np.float64]
+    """(seconds * MOTION_HZ) rad/s, see signal.motion."""
     pulses: tuple[Pulse, ...]
     """Height changes; start and stop in ticks."""
     dips: tuple[Dip, ...]
@@ -69,13 +80,20 @@ def observe(
         replace(e, start=e.start + offset, peak=e.peak + offset, stop=e.stop + offset)
         for e in excursions(motion, low_site=low_site, parameters=parameters.excursions)
     )
+    steps = steps_of(frames, walking, parameters.steps)
+    owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)
     seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
     ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
+    up_by_second = frames.per_second(frames.up)
     return Observations(
         first_s=start_s,
-        up_by_second=frames.per_second(frames.up)[:, seconds],
+        up_by_second=up_by_second[:, seconds],
         walking=walking[seconds],
+        still=still_seconds(up_by_second, parameters.wear)[seconds],
         up=motion.up[:, ticks],
+        step_ns=steps.step_ns[owned],
+        regularity=steps.regularity[seconds],
+        activity=motion.activity[ticks],
         pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
         dips=tuple(d for d in sinks if low <= d.bottom < high),
         excursions=tuple(e for e in bends if low <= e.peak < high),
@@ -90,7 +108,11 @@ def joined(parts: Sequence[Observations]) -> Observations:
         first_s=parts[0].first_s,
         up_by_second=np.concatenate([part.up_by_second for part in parts], axis=1),
         walking=np.concatenate([part.walking for part in parts]),
+        still=np.concatenate([part.still for part in parts]),
         up=np.concatenate([part.up for part in parts], axis=1),
+        step_ns=np.concatenate([part.step_ns for part in parts]),
+        regularity=np.concatenate([part.regularity for part in parts]),
+        activity=np.concatenate([part.activity for part in parts]),
         pulses=tuple(p for part in parts for p in part.pulses),
         dips=tuple(d for part in parts for d in part.dips),
         excursions=tuple(e for part in parts for e in part.excursions),

@@ -15,9 +15,11 @@ from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
 from analytics.detect.pulses import PulseParameters
 from analytics.detect.slouch import SlouchParameters
+from analytics.detect.steps import StepParameters
 from analytics.detect.walking import WalkingParameters
 from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
+from analytics.signal.wear import WearParameters
 
 ALGORITHM_VERSION: Final = "1"
 """Counts up whenever the same samples and parameters give other results."""
@@ -32,6 +34,7 @@ class Parameters:
     """One frozen dataclass per detector."""
 
     grid: GridParameters = field(default_factory=GridParameters)
+    wear: WearParameters = field(default_factory=WearParameters)
     mounting: MountingParameters = field(default_factory=MountingParameters)
     lying: LyingParameters = field(default_factory=LyingParameters)
     pulses: PulseParameters = field(default_factory=PulseParameters)
@@ -39,6 +42,7 @@ class Parameters:
     excursions: ExcursionParameters = field(default_factory=ExcursionParameters)
     posture: PostureParameters = field(default_factory=PostureParameters)
     slouch: SlouchParameters = field(default_factory=SlouchParameters)
+    steps: StepParameters = field(default_factory=StepParameters)
     walking: WalkingParameters = field(default_factory=WalkingParameters)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

@@ -64,6 +64,24 @@ class PostureParameters:
         0.6, unit="1", reason="a height change that is mostly steps is a stair or a kerb"
     )
     walking: float = parameter(8.0, unit="1", reason="walking is done standing")
+    up_activity_radps: float = parameter(
+        0.9, unit="rad/s", reason="mean activity between sitting up and standing up", source="HAPT"
+    )
+    up_activity_scale_radps: float = parameter(0.15, unit="rad/s", reason="its spread, HAPT")
+    up_lean_deg: float = parameter(
+        5.0, unit="deg", reason="flexion before standing up from the edge of a bed", source="HAPT"
+    )
+    down_activity_radps: float = parameter(
+        1.03, unit="rad/s", reason="mean activity of lying down, sitting against standing"
+    )
+    down_activity_scale_radps: float = parameter(0.12, unit="rad/s", reason="its spread, HAPT")
+    down_lean_deg: float = parameter(
+        3.0, unit="deg", reason="flexion before lying down from standing", source="HAPT"
+    )
+    up_weight: float = parameter(0.5, unit="1", reason="tells 92 % of getting up apart, HAPT")
+    down_weight: float = parameter(0.25, unit="1", reason="tells 80 % of lying down apart, HAPT")
+    lean_scale_deg: float = parameter(6.0, unit="deg", reason="spread of both, HAPT")
+    lean_weight: float = parameter(1.5, unit="1", reason="twice as telling as activity, HAPT")
     low_site_deg: float = parameter(-5.0, unit="deg", reason="flexion between sitting and standing")
     low_site_scale_deg: float = parameter(4.0, unit="deg", reason="spread of standing, HAPT")
     high_site_deg: float = parameter(12.0, unit="deg", reason="a standing chest stays within it")
@@ -232,6 +250,28 @@ def plain_link(p: PostureParameters) -> NDArray[np.float64]:
     cost[State.LIE, :], cost[:, State.LIE] = 0.0, 0.0
     cost[State.CROUCH, :], cost[:, State.CROUCH] = _NEVER, _NEVER
     cost[State.CROUCH, State.CROUCH] = 0.0
+    return cost
+
+
+def lying_link(
+    *, into: bool, activity_radps: float, lean_deg: float | None, p: PostureParameters
+) -> NDArray[np.float64]:
+    """Border between lying and upright: standing is reached with more effort than sitting.
+
+    activity_radps: mean between the border and the upright end; lean_deg: largest flexion there.
+    """
+    middle, scale = p.up_activity_radps, p.up_activity_scale_radps
+    lean_middle = p.up_lean_deg
+    if into:
+        middle, scale = p.down_activity_radps, p.down_activity_scale_radps
+        lean_middle = p.down_lean_deg
+    odds = float(np.clip((activity_radps - middle) / scale, -2.5, 2.5))
+    if lean_deg is not None:
+        odds += p.lean_weight * float(np.clip((lean_deg - lean_middle) / p.lean_scale_deg, -2, 2))
+    cost = plain_link(p)
+    row = (slice(None), State.LIE) if into else (State.LIE, slice(None))
+    weight = p.down_weight if into else p.up_weight
+    cost[row] = weight * np.array([-odds, odds, _NEVER, 0.0])
     return cost
 
 

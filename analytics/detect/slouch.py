@@ -41,7 +41,9 @@ class SlouchParameters:
     )
     min_episode_min: float = parameter(5.0, unit="min", reason="a personal setting, 5, 10 or 20")
     max_correction_s: int = parameter(
-        60, unit="s", reason="a short correction does not end an episode"
+        60,
+        unit="s",
+        reason="a correction does not end an episode if it is shorter than this and the slouch",
     )
     dose_time_constant_min: float = parameter(
         9.4, unit="min", reason="creep of spinal tissue", source="McGill & Brown 1992"
@@ -119,7 +121,7 @@ def slouch(
             if known[i]:
                 state.seconds_low += bool(flexion_deg[i] > enter_deg + p.band_deg)
                 state.seconds_high += bool(flexion_deg[i] > enter_deg - p.band_deg)
-            if second - state.last_s > p.max_correction_s:
+            if second - state.last_s > min(p.max_correction_s, state.seconds):
                 close(state, p)
     return out
 

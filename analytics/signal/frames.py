@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.signal.grid import GRID_HZ, GridChunk
+from analytics.signal.grid import GRID_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,10 @@ class Frames:
         )
 
 
-def frames_of(chunk: GridChunk) -> Frames:
-    """Whole seconds of a chunk in sensor axes; up is not yet known and holds acceleration."""
-    accel = chunk.values[:3]
-    gyro = chunk.values[3:] if len(chunk.values) == 6 else None
-    frames = Frames(chunk.k0, chunk.valid, accel, accel, gyro)
-    end = chunk.k0 + len(chunk.valid)
-    return frames.padded(chunk.k0 % GRID_HZ, -end % GRID_HZ)
+def whole_seconds(frames: Frames) -> Frames:
+    """The frames, filled up to whole seconds on both sides."""
+    end = frames.k0 + len(frames.valid)
+    return frames.padded(frames.k0 % GRID_HZ, -end % GRID_HZ)
 
 
 def joined_frames(parts: list[Frames]) -> Frames:

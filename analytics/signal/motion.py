@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import signal
 
 from analytics.signal.calibration import GRAVITY_MPS2
 from analytics.signal.frames import Frames
@@ -76,17 +76,6 @@ def motion_of(frames: Frames) -> Motion:
         activity=_low(turning + shaking, _ACTIVITY_HZ, order=1),
         yaw_radps=yaw,
     )
-
-
-def from_running_median(values: NDArray[np.float64], window_s: int) -> NDArray[np.float64]:
-    """(n,) values at MOTION_HZ less the running median of their means by the second."""
-    whole = values[: len(values) // MOTION_HZ * MOTION_HZ].reshape(-1, MOTION_HZ)
-    if len(whole) < 3:
-        return values - np.median(values)
-    middle = ndimage.median_filter(whole.mean(axis=1), size=window_s + 1, mode="nearest")
-    at = (np.arange(len(middle)) + 0.5) * MOTION_HZ
-    out: NDArray[np.float64] = values - np.interp(np.arange(len(values)), at, middle)
-    return out
 
 
 def _halved(values: NDArray[np.float64]) -> NDArray[np.float64]:

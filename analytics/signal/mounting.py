@@ -69,7 +69,7 @@ class WalkingEvidence:
         """(3,) unit vector of up while walking; None without enough walking."""
         if self.up_sum is None or self.seconds < p.least_s:
             return None
-        return self.up_sum / float(np.linalg.norm(self.up_sum))
+        return _unit(self.up_sum)
 
     def forward(self, up: NDArray[np.float64], p: MountingParameters) -> NDArray[np.float64] | None:
         """(3,) unit vector of forward, perpendicular to `up`; None when walking does not tell."""
@@ -78,12 +78,17 @@ class WalkingEvidence:
         points = self.seconds * GRID_HZ
         cross = self.cross_sum / np.sqrt(self.power * points)
         turned = cross * np.exp(-1j * np.radians(p.phase_deg))
-        ahead = np.real(turned) - (np.real(turned) @ up) * up
+        ahead: NDArray[np.float64] = np.real(turned) - (np.real(turned) @ up) * up
         size = float(np.linalg.norm(ahead))
         if size < p.least_mps2:
             return None
-        ahead /= size
+        ahead = _unit(ahead)
         across = np.cross(up, ahead)
         if size < p.least_ratio * abs(complex(cross @ across)):
             return None
         return ahead
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = vector / np.linalg.norm(vector)
+    return out

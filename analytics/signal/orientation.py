@@ -20,10 +20,10 @@ _BIAS_SIGMA_DPS = 0.1
 class UpFilter:
     """Direction of up over a stream of grid points."""
 
-    def __init__(self, gyro_bias_radps: tuple[float, float, float] | None) -> None:
+    def __init__(self, gyro_bias_radps: NDArray[np.float64] | None) -> None:
         self._vqf = VQF(1.0 / GRID_HZ)
         if gyro_bias_radps is not None:
-            self._vqf.setBiasEstimate(np.array(gyro_bias_radps), np.deg2rad(_BIAS_SIGMA_DPS))
+            self._vqf.setBiasEstimate(gyro_bias_radps, np.deg2rad(_BIAS_SIGMA_DPS))
 
     def push(self, accel: NDArray[np.float64], gyro: NDArray[np.float64]) -> NDArray[np.float64]:
         """accel, gyro (3, n) -> (3, n) unit vectors."""
