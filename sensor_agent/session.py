@@ -307,16 +307,21 @@ class SensorSession:
             await self._clock.sleep(BATTERY_S)
 
     async def _end(self, link: Link, found: Profile, decoder: Decoder | None) -> None:
-        """Leave the sensor idle if it still listens; hand on what came until then; disconnect."""
-        if decoder is not None:
-            with suppress(RadioError, ProfileError, TimeoutError):
-                async with asyncio.timeout(STOP_STEPS_S):
-                    await link.perform(found.stop())
-            with suppress(RadioError):
-                self._take(await link.receive(0), decoder)
-            self._hand_on(self.batcher.flush())
-        self.counters.dropped_packets += link.dropped
-        await link.close()
+        """Leave the sensor idle if it still listens; hand on what came until then; disconnect,
+        whatever happens: a link that stays open hides the sensor from every later scan."""
+        try:
+            if decoder is not None:
+                with suppress(RadioError, ProfileError, TimeoutError):
+                    async with asyncio.timeout(STOP_STEPS_S):
+                        await link.perform(found.stop())
+                with suppress(RadioError):
+                    self._take(await link.receive(0), decoder)
+        finally:
+            try:
+                self._hand_on(self.batcher.flush())
+            finally:
+                self.counters.dropped_packets += link.dropped
+                await link.close()
 
     # --- state ----------------------------------------------------------------------------------
 

@@ -239,7 +239,8 @@ async def test_a_reboot_begins_a_new_clock(
                 await sensor.finished.wait()
         batches = ingest.batches("trunk")
         utc_ns, got = received(batches)
-        assert len(got) == len(sent(sensor)[1])
+        # at most a few packets were in the air when the power went
+        assert len(sent(sensor)[1]) - 20 <= len(got) <= len(sent(sensor)[1])
         assert np.all(np.diff(utc_ns) > 0)
         assert sum(bool(b.flags & Flag.CLOCK_RESET) for b in batches) == 1
 

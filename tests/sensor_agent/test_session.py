@@ -208,7 +208,7 @@ async def test_undecodable_packets_are_counted_and_survived(
 async def test_a_bug_in_a_profile_does_not_end_the_session(
     desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await desk.world.add_sensor("movesense", still)
+    sensor = await desk.world.add_sensor("movesense", still)
 
     def broken(*_args: object) -> list:
         raise ZeroDivisionError
@@ -217,6 +217,7 @@ async def test_a_bug_in_a_profile_does_not_end_the_session(
     monkeypatch.setattr(GspDecoder, "decode", broken)
     async with desk.running() as session:
         await until(lambda: "unexpected error" in caplog.text)
+        await until(lambda: not sensor.is_connected)
         monkeypatch.setattr(GspDecoder, "decode", decode)
         await until(lambda: session.batcher.counters.samples > 100)
 
