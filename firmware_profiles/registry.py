@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from firmware_profiles.base import Advertisement, Profile
+from firmware_profiles.movella_dot import MovellaDot
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
 from firmware_profiles.polar_verity import PolarVerity
@@ -14,6 +15,7 @@ from firmware_profiles.thingy52 import Thingy52
 from firmware_profiles.witmotion import WitMotion
 
 _ALL: tuple[Profile, ...] = (
+    MovellaDot(),
     Movesense(),
     PolarH10(),
     PolarVerity(),

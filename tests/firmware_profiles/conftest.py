@@ -16,7 +16,10 @@ Steps = Generator[Step, bytes | None, T]
 
 @dataclass
 class ScriptedSensor:
-    """Answers writes from a table (hex -> hex, or a list that is used up); no entry is silence."""
+    """Answers writes from a table (hex -> hex, or a list that is used up); no entry is silence.
+
+    Reads are answered from "read <characteristic>", or from "read" where there is only one.
+    """
 
     answers: Mapping[str, str | list[str]]
     writes: list[str] = field(default_factory=list)
@@ -44,7 +47,8 @@ class ScriptedSensor:
             case Unsubscribe():
                 del self.subscribed[step.characteristic]
             case Read():
-                return bytes.fromhex(self._answer("read"))
+                named = f"read {step.characteristic}"
+                return bytes.fromhex(self._answer(named if named in self.answers else "read"))
             case Pause():
                 assert step.seconds < 5
             case Write():

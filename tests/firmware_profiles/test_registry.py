@@ -21,6 +21,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "sensors.md"
         ("Polar Sense 1A2B3C4D", ["polar_verity"]),
         ("WT901BLE67", ["witmotion_ble5"]),
         ("WTVB01-BT50", []),
+        ("Xsens DOT", ["movella_dot"]),
+        ("Movella DOT", ["movella_dot"]),
         ("Thingy", ["thingy52"]),
         ("CC2650 SensorTag", ["sensortag_cc2650"]),
         ("Movesense", []),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from sensor_agent.virtual.encoders.base import Encoder
+from sensor_agent.virtual.encoders.movella_dot import MovellaDotEncoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
 from sensor_agent.virtual.encoders.polar_verity import PolarVerityEncoder
@@ -15,6 +16,7 @@ from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     {
+        "movella_dot": MovellaDotEncoder,
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,
         "polar_verity": PolarVerityEncoder,
