@@ -78,6 +78,37 @@ def secret_from(path: Path | None) -> str | None:
         raise click.BadParameter(f"cannot read {path} ({error.strerror})") from error
 
 
+def profiles_dir_option(command: Command) -> Command:
+    """Adds --profiles-dir, whose sensors are known from then on; the command gets nothing."""
+    return click.option(
+        "--profiles-dir",
+        envvar="TRUNKLINE_PROFILES_DIR",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=_load_profiles,
+        help="Folder with descriptions of your own sensors (*.toml).",
+    )(command)
+
+
+def _load_profiles(_ctx: click.Context, _option: click.Parameter, folder: Path | None) -> None:
+    if folder is None:
+        return
+    from firmware_profiles.base import Profile, ProfileError
+    from firmware_profiles.registry import set_user_profiles
+    from firmware_profiles.toml_profile import load_profile
+
+    loaded: list[Profile] = []
+    try:
+        for path in sorted(folder.glob("*.toml")):
+            loaded.append(load_profile(path.read_text(encoding="utf-8")))
+            set_user_profiles(loaded)
+    except (ProfileError, ValueError) as error:
+        raise click.BadParameter(f"{path.name}: {error}") from error
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {path.name} ({error.strerror})") from error
+
+
 def broker_options(command: Command) -> Command:
     """Adds the broker's options; the command gets `broker: BrokerOptions`."""
 

@@ -184,6 +184,7 @@ class VirtualSensor:
     def _on_connection(self, connection: Connection) -> None:
         self._connection = connection
         connection.on("disconnection", self._on_disconnection)
+        self._follow_stream()  # some sensors stream without being told
 
     def _on_disconnection(self, _reason: int) -> None:
         self._connection = None

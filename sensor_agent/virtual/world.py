@@ -10,7 +10,7 @@ from bleak.backends.scanner import BaseBleakScanner
 
 from sensor_agent.clock import HostClock, SystemClock
 from sensor_agent.virtual.bleak_backend import bind_backend
-from sensor_agent.virtual.encoders import ENCODERS
+from sensor_agent.virtual.encoders import encoder_for
 from sensor_agent.virtual.motion import Motion, MotionError
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions, Playback
@@ -84,7 +84,7 @@ class VirtualWorld:
         """
         conditions = conditions or Conditions()
         number = len(self.sensors) + 1
-        encoder = ENCODERS[profile_id](name_suffix or f"{number:08d}")
+        encoder = encoder_for(profile_id)(name_suffix or f"{number:08d}")
         if encoder.measures_rotation and motion.gyro is None:
             raise MotionError(
                 f"the recording has no rotation, which {profile_id} always sends; "

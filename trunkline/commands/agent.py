@@ -18,7 +18,12 @@ from sensor_agent.broker import BrokerConfig, BrokerConfigError
 from sensor_agent.clock import SystemClock
 from sensor_agent.outbox import OutboxError
 from sensor_agent.session import AUTO, SensorConfig
-from trunkline.options import BrokerOptions, broker_options, default_data_dir
+from trunkline.options import (
+    BrokerOptions,
+    broker_options,
+    default_data_dir,
+    profiles_dir_option,
+)
 from wire.ids import IdError
 from wire.messages import AXES, AXIS_NAMES, Placement
 
@@ -57,6 +62,7 @@ DEFAULT_SENSOR = "trunk"
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for what is not delivered yet.  [default: in the user's data folder]",
 )
+@profiles_dir_option
 @broker_options
 def command(
     *,

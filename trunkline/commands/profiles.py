@@ -21,7 +21,8 @@ from firmware_profiles.base import (
     SampleBlock,
 )
 from firmware_profiles.catalogue import facts, markdown
-from firmware_profiles.registry import PROFILES, UnknownProfileError, profile
+from firmware_profiles.registry import PROFILES, UnknownProfileError, all_profiles, profile
+from trunkline.options import profiles_dir_option
 from wire.batch import UNITS
 
 _SHORT_UUID = re.compile(r"[0-9a-f]{4}")
@@ -30,6 +31,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@profiles_dir_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """List the sensors that can be used.
@@ -40,19 +42,22 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    infos = [found.info for found in PROFILES.values()]
+    infos = [found.info for found in all_profiles()]
     if as_json:
         click.echo(json.dumps([asdict(info) for info in infos], indent=2))
         return
+    id_width = max(len(info.id) for info in infos)
+    label_width = max(len(info.label) for info in infos)
     for info in infos:
         quantities = ", ".join(quantity.value for quantity in info.quantities)
         bench = "" if info.bench_verified else "  (not verified on a bench)"
-        click.echo(f"{info.id:<12} {info.label:<30} {quantities}{bench}")
+        click.echo(f"{info.id:<{id_width}}  {info.label:<{label_width}}  {quantities}{bench}")
 
 
 @command.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@profiles_dir_option
 def show(name: str, as_json: bool) -> None:
     """Explain one sensor: rates, ranges, how to wear it, what is known of its stamps and axes.
 
@@ -85,6 +90,7 @@ def show(name: str, as_json: bool) -> None:
     '{"rate_hz": 200, "factor": 1.0, "stream": "acc", "previous_timestamp_ns": 0} (polar_h10).',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@profiles_dir_option
 def decode(
     name: str, characteristic: str, packets: tuple[str, ...], config: str, as_json: bool
 ) -> None:

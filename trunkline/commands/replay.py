@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analytics.recording import Recording, RecordingError, read_recording
 from firmware_profiles.base import StreamRequest
+from firmware_profiles.registry import UnknownProfileError
 from sensor_agent.agent import Agent, AgentConfig, AgentReport
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfigError
@@ -25,13 +26,13 @@ from sensor_agent.clock import HostClock, ScaledClock, SystemClock
 from sensor_agent.outbox import OutboxError
 from sensor_agent.session import SILENCE_S, SensorConfig
 from sensor_agent.state import State
-from sensor_agent.virtual.encoders import ENCODERS
+from sensor_agent.virtual.encoders import encoder_for
 from sensor_agent.virtual.motion import Motion, MotionError
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
 from trunkline.commands.agent import DEFAULT_SENSOR, broker_config, stop_on_signals
-from trunkline.options import BrokerOptions, broker_options
+from trunkline.options import BrokerOptions, broker_options, profiles_dir_option
 from wire.ids import IdError
 from wire.messages import Mark, Placement
 
@@ -54,12 +55,25 @@ class Replay:
     timeout_s: float
 
 
+def _checked_profile(_ctx: click.Context, _option: click.Parameter, name: str) -> str:
+    try:
+        encoder_for(name)
+    except UnknownProfileError as error:
+        raise click.BadParameter(str(error)) from error
+    return name
+
+
 @click.command()
 @click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--wearer", required=True, help="Pseudonym of who wore the sensor.")
 @click.option("--sensor", default=DEFAULT_SENSOR, show_default=True, help="Sensor id.")
 @click.option(
-    "--profile", default="movesense", show_default=True, type=click.Choice(sorted(ENCODERS))
+    "--profile",
+    default="movesense",
+    show_default=True,
+    metavar="NAME",
+    callback=_checked_profile,
+    help="Sensor to play as; `trunkline profiles` lists them.",
 )
 @click.option(
     "--placement",
@@ -87,6 +101,7 @@ class Replay:
     help="File for what is not delivered yet.  [default: a temporary one]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@profiles_dir_option
 @broker_options
 def command(
     *,

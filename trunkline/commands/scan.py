@@ -9,6 +9,7 @@ import click
 
 from firmware_profiles.registry import match
 from sensor_agent.ble import Radio, RadioError, Sighting
+from trunkline.options import profiles_dir_option
 
 
 @click.command()
@@ -16,6 +17,7 @@ from sensor_agent.ble import Radio, RadioError, Sighting
 @click.option("--all", "show_all", is_flag=True, help="Devices that no profile knows, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the devices as one JSON list.")
 @click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: first]")
+@profiles_dir_option
 def command(*, seconds: float, show_all: bool, as_json: bool, adapter: str | None) -> None:
     """Show sensors in radio range as they appear: signal, profile, name and address.
 

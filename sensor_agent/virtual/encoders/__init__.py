@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
+from firmware_profiles.registry import profile
+from firmware_profiles.toml_profile import TomlProfile
 from sensor_agent.virtual.encoders.base import Encoder
+from sensor_agent.virtual.encoders.generic import GenericEncoder
 from sensor_agent.virtual.encoders.movella_dot import MovellaDotEncoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
@@ -26,3 +30,13 @@ ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     }
 )
 """Profile id -> encoder factory that takes the serial number shown in the advertised name."""
+
+
+def encoder_for(profile_id: str) -> Callable[[str], Encoder]:
+    """The factory of a built-in or a user's profile; raises KeyError for an unknown one."""
+    if profile_id in ENCODERS:
+        return ENCODERS[profile_id]
+    found = profile(profile_id)
+    if not isinstance(found, TomlProfile):
+        raise KeyError(profile_id)
+    return partial(GenericEncoder, found.spec)
