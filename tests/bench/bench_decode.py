@@ -12,6 +12,8 @@ from tests.bench.bench_agent import DATA_UUID, frames
 from tests.bench.budget import Budget
 
 MOVESENSE_DATA = "34800002-7185-4d5d-b431-630e7050e8f0"
+STEPS = np.array([0.000244 * 9.807, 0.07], np.float32).reshape(2, 1, 1)
+"""m/s2 and deg/s per count, as in published captures."""
 REPEAT = 40
 
 
@@ -34,8 +36,8 @@ def movesense_per_s(rate_hz: int) -> float:
     decoder = profile("movesense").decoder({"path": f"/Meas/IMU6/{rate_hz}", "reference": 99})
     packets = []
     for number in range(2000):
-        counts = rng.integers(-30_000, 30_000, (2 * per_packet, 3)).astype(np.float32)
-        values = counts * np.float32(0.07)
+        counts = rng.integers(-30_000, 30_000, (2, per_packet, 3)).astype(np.float32)
+        values = counts * STEPS
         stamp = round(1000 * number * per_packet / rate_hz).to_bytes(4, "little")
         body = stamp + values.astype("<f4").tobytes()
         kinds = [2] + [3] * (len(body) // 150)
