@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from firmware_profiles.base import Advertisement, Profile, ProfileError
+from firmware_profiles.capture2go import Capture2Go
 from firmware_profiles.movella_dot import MovellaDot
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
@@ -15,6 +16,7 @@ from firmware_profiles.thingy52 import Thingy52
 from firmware_profiles.witmotion import WitMotion
 
 _ALL: tuple[Profile, ...] = (
+    Capture2Go(),
     MovellaDot(),
     Movesense(),
     PolarH10(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -42,11 +44,35 @@ wit_like = st.lists(
     ),
     max_size=5,
 ).map(b"".join)
+C2G = tuple(f"8003000{part}-e629-4c98-9324-aa7fc0c66de7" for part in (3, 2))
+
+
+def framed(header: int, payload: bytes) -> bytes:
+    body = struct.pack("<H", header) + payload
+    return struct.pack("<BIB", 2, zlib.crc32(body), len(payload)) + body
+
+
+c2g_like = st.builds(
+    lambda first, pieces: first + b"".join(pieces),
+    st.sampled_from((b"\xff", b"\xff", b"\xfe", b"\xfd", b"")),
+    st.lists(
+        st.binary(max_size=20)
+        | st.builds(
+            framed,
+            st.sampled_from((0x233, 0x221, 0x247, 0x255, 0x201, 0x122, 0x171, 0xFFFF, 0x99)),
+            st.sampled_from((163, 115, 37, 31, 19, 30, 8, 3, 0)).flatmap(
+                lambda n: st.binary(min_size=n, max_size=n)
+            ),
+        ),
+        max_size=3,
+    ),
+)
 STREAMS: list[tuple[str, dict[str, Any], tuple[str, ...], st.SearchStrategy[bytes]]] = [
     ("witmotion_ble5", {}, WIT, wit_like),
     ("witmotion_ble5", {"frame_bytes": 28, "model": "WT901SDCL-BT50"}, WIT, wit_like),
     ("thingy52", {}, THINGY, exact_sizes),
     ("sensortag_cc2650", {}, TAG, exact_sizes),
+    ("capture2go", {}, C2G, c2g_like),
 ]
 
 
@@ -95,10 +121,20 @@ def _wit_reply(command: bytes, noise: bytes) -> bytes:
     return b"\x55\x71" + command[3:5] + noise[:16].ljust(16, b"\0")
 
 
+def _c2g_reply(command: bytes, noise: bytes) -> bytes:
+    header = int.from_bytes(command[6:8], "little")
+    step = 2 if header == 0x120 else 1
+    payload = command[8:] if noise[:1] < b"\x80" else noise
+    if noise[:1] > b"\xe0":
+        return b"\xff" + framed(0xFFFF, noise[:1] + command[6:8])
+    return b"\xff" + framed(header + step, payload)
+
+
 REPLIES: dict[str, Callable[[bytes, bytes], bytes]] = {
     "witmotion_ble5": _wit_reply,
     "thingy52": lambda _command, noise: noise,
     "sensortag_cc2650": lambda _command, noise: noise,
+    "capture2go": _c2g_reply,
 }
 
 

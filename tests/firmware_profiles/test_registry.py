@@ -40,6 +40,12 @@ def test_the_makers_service_alone_is_no_match() -> None:
     assert match(suunto_watch) == []
 
 
+def test_capture2go_by_its_service() -> None:
+    imu = Advertisement("IMU_1234ab", ("80030001-e629-4c98-9324-aa7fc0c66de7",))
+    assert [found.info.id for found in match(imu)] == ["capture2go"]
+    assert match(Advertisement("IMU_1234ab")) == []
+
+
 def test_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(UnknownProfileError, match="movesense, polar_h10"):
         profile("xsens")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from firmware_profiles.base import DecodeError, Event, Note, Quantity, SampleBlock
+from firmware_profiles.capture2go_decoder import Capture2GoDecoder
 from firmware_profiles.registry import profile
 
 pytestmark = pytest.mark.corpus
@@ -23,9 +24,10 @@ G = 9.80665
 WIT_NOTIFY = "0000ffe4-0000-1000-8000-00805f9a34fb"
 WIT_WRITE = "0000ffe9-0000-1000-8000-00805f9a34fb"
 
+C2G = "8003000{}-e629-4c98-9324-aa7fc0c66de7"
 THINGY = "ef68{}-9b35-4933-9b10-52ffa9740042"
 
-FILES = ("witmotion_ble5", "nordic_thingy52", "misc_imus")
+FILES = ("witmotion_ble5", "nordic_thingy52", "misc_imus", "capture2go")
 NOT_APPLICABLE = {
     "bluest_acc_only_after_wrap": "there is no profile of ST's BlueST boards",
     "standard_current_time": "no sensor's time is read by the Current Time Service",
@@ -55,7 +57,7 @@ def close(
     )
 
 
-def check_wit_frame(vector: Vector) -> None:
+def check_wit_frame(vector: Vector, _vectors: dict[str, Vector]) -> None:
     expected, tolerance = vector["expected"], vector.get("tolerance", 1e-4)
     block = the_block(events_of("witmotion_ble5", WIT_NOTIFY, vector))
     close(block, Quantity.ACCEL, expected["acc_g"], G, tolerance)
@@ -66,7 +68,7 @@ def check_wit_frame(vector: Vector) -> None:
         assert stamp == np.datetime64(expected["iso"])
 
 
-def check_wit_stream(vector: Vector) -> None:
+def check_wit_stream(vector: Vector, _vectors: dict[str, Vector]) -> None:
     expected = vector["expected"]
     events = events_of("witmotion_ble5", WIT_NOTIFY, vector)
     block = the_block(events)
@@ -77,25 +79,25 @@ def check_wit_stream(vector: Vector) -> None:
         assert the_note(events, "skipped")["skipped_bytes"] == expected["skipped_bytes"]
 
 
-def check_wit_too_short(vector: Vector) -> None:
+def check_wit_too_short(vector: Vector, _vectors: dict[str, Vector]) -> None:
     with pytest.raises(DecodeError):
         events_of("witmotion_ble5", WIT_NOTIFY, vector)
 
 
-def check_wit_register(vector: Vector) -> None:
+def check_wit_register(vector: Vector, _vectors: dict[str, Vector]) -> None:
     note = the_note(events_of("witmotion_ble5", WIT_NOTIFY, vector), "register")
     assert note["register"] == vector["config"]["register"]
     for key in vector["expected"].keys() - {"doc_unit"}:
         assert note[key] == pytest.approx(vector["expected"][key])
 
 
-def check_wit_command(vector: Vector) -> None:
+def check_wit_command(vector: Vector, _vectors: dict[str, Vector]) -> None:
     note = the_note(events_of("witmotion_ble5", WIT_WRITE, vector), "command")
     assert note["name"] != "unknown"
     assert {key: note[key] for key in vector["expected"]} == vector["expected"]
 
 
-def check_thingy_raw(vector: Vector) -> None:
+def check_thingy_raw(vector: Vector, _vectors: dict[str, Vector]) -> None:
     expected, tolerance = vector["expected"], vector["expected"].get("tolerance", 1e-6)
     block = the_block(events_of("thingy52", THINGY.format("0406"), vector))
     checked = 0
@@ -113,7 +115,7 @@ def check_thingy_raw(vector: Vector) -> None:
     assert checked == len(block.values)
 
 
-def check_thingy_reading(vector: Vector) -> None:
+def check_thingy_reading(vector: Vector, _vectors: dict[str, Vector]) -> None:
     (event,) = events_of("thingy52", THINGY.format(vector["config"]["characteristic"][4:]), vector)
     assert isinstance(event, Note)
     tolerance = vector["expected"].get("tolerance", vector.get("tolerance", 1e-9))
@@ -121,13 +123,48 @@ def check_thingy_reading(vector: Vector) -> None:
         assert event.values[key] == pytest.approx(vector["expected"][key], abs=tolerance)
 
 
-def check_thingy_command(vector: Vector) -> None:
+def check_thingy_command(vector: Vector, _vectors: dict[str, Vector]) -> None:
     (event,) = events_of("thingy52", THINGY.format("0401"), vector)
     assert isinstance(event, Note)
     assert event.values == {"name": "motion_configuration", **vector["expected"]}
 
 
-CHECKS: dict[str, Callable[[Vector], None]] = {
+def check_c2g_command(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    values = the_note(events_of("capture2go", C2G.format(2), vector), "command")
+    assert values["name"] == vector["name"].removeprefix("cmd_").replace(
+        "stop_real_time", "stop_real_time_streaming"
+    )
+    assert {key: values[key] for key in vector["expected"]} == vector["expected"]
+
+
+def check_c2g_status(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    values = the_note(events_of("capture2go", C2G.format(3), vector), "status")
+    assert {key: values[key] for key in vector["expected"]} == vector["expected"]
+
+
+def check_c2g_split(vector: Vector, vectors: dict[str, Vector]) -> None:
+    decoder = profile("capture2go").decoder(vector["config"])
+    first, second = (vectors[f"ble_notification_split_{part}"] for part in (1, 2))
+    assert decoder.decode(C2G.format(3), bytes.fromhex(first["hex"])) == []
+    events = decoder.decode(C2G.format(3), bytes.fromhex(second["hex"]))
+    assert the_block(events).n == 8
+    assert the_note(events, "orientation")["header"] == second["expected"]["header"]
+
+
+def check_c2g_real_time(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    expected = vector["expected"]
+    decoder = profile("capture2go").decoder(vector["config"])
+    assert isinstance(decoder, Capture2GoDecoder)
+    events = decoder.decode(C2G.format(3), bytes.fromhex(vector["hex"]))
+    block, values = the_block(events), the_note(events, "orientation")
+    close(block, Quantity.GYRO, expected["gyro_rad_s"], 1.0, expected["tolerance"])
+    close(block, Quantity.ACCEL, expected["acc_m_s2"], 1.0, expected["tolerance"])
+    assert values["error_flags"] == expected["errorFlags"]
+    assert values["header"] == expected["header"]
+    assert decoder.stream.held == expected["stream_bytes_after"]
+
+
+CHECKS: dict[str, Callable[[Vector, dict[str, Vector]], None]] = {
     "mag_register_response": check_wit_register,
     "quat_register_response": check_wit_register,
     "temp_register_response": check_wit_register,
@@ -159,6 +196,14 @@ CHECKS: dict[str, Callable[[Vector], None]] = {
     "heading_90_degree": check_thingy_reading,
     "steps_100_in_10s": check_thingy_reading,
     "cmd_motion_config_200hz": check_thingy_command,
+    "cmd_start_streaming": check_c2g_command,
+    "cmd_stop_recording": check_c2g_command,
+    "cmd_get_status": check_c2g_command,
+    "cmd_stop_real_time": check_c2g_command,
+    "ble_notification_split_1": check_c2g_split,
+    "ble_notification_split_2": check_c2g_split,
+    "ble_notification_one_realtime_plus_stream": check_c2g_real_time,
+    "status_charging": check_c2g_status,
 }
 
 
@@ -173,7 +218,7 @@ def vectors(shared_dir: Path) -> dict[str, Vector]:
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_vector(name: str, vectors: dict[str, Vector]) -> None:
-    CHECKS[name](vectors[name])
+    CHECKS[name](vectors[name], vectors)
 
 
 def test_every_vector_is_checked_or_explained(vectors: dict[str, Vector]) -> None:

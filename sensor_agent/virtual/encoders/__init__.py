@@ -9,6 +9,7 @@ from types import MappingProxyType
 from firmware_profiles.registry import profile
 from firmware_profiles.toml_profile import TomlProfile
 from sensor_agent.virtual.encoders.base import Encoder
+from sensor_agent.virtual.encoders.capture2go import Capture2GoEncoder
 from sensor_agent.virtual.encoders.generic import GenericEncoder
 from sensor_agent.virtual.encoders.movella_dot import MovellaDotEncoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
@@ -20,6 +21,7 @@ from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     {
+        "capture2go": Capture2GoEncoder,
         "movella_dot": MovellaDotEncoder,
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,

@@ -22,11 +22,14 @@ STREAMS = [
     ("thingy52", 50.0),
     ("thingy52", 200.0),
     ("sensortag_cc2650", 10.0),
+    ("capture2go", 50.0),
+    ("capture2go", 200.0),
 ]
 STEP = {
     "witmotion_ble5": {Quantity.ACCEL: 16 * G / 32768, Quantity.GYRO: np.radians(2000) / 32768},
     "thingy52": {Quantity.ACCEL: G / 1024, Quantity.GYRO: np.radians(1 / 32)},
     "sensortag_cc2650": {Quantity.ACCEL: 8 * G / 32768, Quantity.GYRO: np.radians(500 / 65536)},
+    "capture2go": {Quantity.ACCEL: 16 * 9.81 / 32768, Quantity.GYRO: np.radians(2000) / 32768},
 }
 UNSTAMPED = ("witmotion_ble5", "thingy52", "sensortag_cc2650")
 STREAMS_ON = ("witmotion_ble5", "thingy52")
@@ -54,7 +57,9 @@ async def test_recording_comes_out_as_it_went_in(
         for quantity, rows in block.values.items():
             np.testing.assert_allclose(rows, frame.values[quantity], rtol=3e-7, atol=1e-12)
     sent_ns = np.concatenate([frame.device_t_ns for frame in sensor.sent])
-    first = round((sent_ns[0] - played_from_ns(sensor)) * 1e-9 * rate_hz)
+    first = 0
+    if name in UNSTAMPED:
+        first = round((sent_ns[0] - played_from_ns(sensor)) * 1e-9 * rate_hz)
     motion = make_motion(rate_hz, 10.1)
     for quantity, step in STEP[name].items():
         rows = np.concatenate([block.values[quantity] for block in link.blocks])
@@ -176,6 +181,68 @@ def test_values_saturate_and_stray_writes_are_ignored(name: str) -> None:
         if name == "sensortag_cc2650" and quantity == "accel":
             full_scale /= 4  # 2 g before anything is configured
         np.testing.assert_allclose(frame.values[quantity], full_scale, rtol=1e-6)
+
+
+async def test_capture2go_is_set_to_utc_and_tells_its_battery(add: Add) -> None:
+    sensor, link = await add("capture2go", 50, 30)
+    await link.start(rate_hz=50.0, host_utc_us=1_795_500_304_000_000)
+    await link.to_the_end()
+    assert link.blocks[0].device_t0_ns == 1_795_500_304 * 10**9
+    assert BatteryLevel(63) in link.events
+    assert sensor.encoder.stream is None
+
+
+@pytest.mark.parametrize("mtu", [60, 100, 247])
+async def test_capture2go_packages_are_put_together_at_any_mtu(mtu: int, add: Add) -> None:
+    sensor, link = await add("capture2go", 50, 10, mtu=mtu)
+    await link.start(rate_hz=50.0)
+    await link.to_the_end()
+    pieces = {len(frame.pushes) for frame in sensor.sent[1:]}
+    assert pieces == {-(-123 // (mtu - 4))}
+    assert all(block.lost_before == 0 for block in link.blocks)
+
+
+async def test_capture2go_refuses_and_small_mtu(add: Add) -> None:
+    sensor, link = await add("capture2go", 50, 600)
+    sensor.encoder.refuse_status = 0xFE
+    with pytest.raises(ConfigurationError, match="status 254: its send buffer is full"):
+        await link.start()
+    await link.client.disconnect()
+    sensor.encoder.refuse_status = None
+    link.mtu = 23
+    with pytest.raises(ConfigurationError, match="23 bytes"):
+        await link.start()
+    await link.client.disconnect()
+
+
+async def test_capture2go_loss_is_counted(add: Add) -> None:
+    sensor, link = await add("capture2go", 50, 30)
+    await link.start(rate_hz=50.0)
+    await link.until(lambda: len(link.blocks) > 3)
+    sensor.stall()
+    await asyncio.sleep(0.05)
+    await sensor.resume(burst=False)
+    await asyncio.wait_for(sensor.finished.wait(), 5)
+    await link.stop()
+    lost = sum(block.lost_before for block in link.blocks)
+    assert lost > 0
+    assert lost % 8 == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("0200b2a7400070ff", "error"),
+        ("02", None),
+    ],
+)
+def test_capture2go_ignores_or_reports_what_is_no_package(command: str, answer: str | None) -> None:
+    encoder = ENCODERS["capture2go"]("1")
+    rx = "80030002-e629-4c98-9324-aa7fc0c66de7"
+    pushes = encoder.write(rx, bytes.fromhex(command), 247)
+    assert (not pushes) is (answer is None)
+    if pushes:
+        assert pushes[0].data[7:9] == b"\xff\xff"
 
 
 async def test_witmotion_with_several_frames_in_a_notification(add: Add) -> None:

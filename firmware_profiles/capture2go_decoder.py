@@ -1,0 +1,250 @@
+"""Capture2Go notifications -> samples, battery levels, and notes about the rest."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from firmware_profiles.base import (
+    BATTERY_LEVEL_UUID,
+    BatteryLevel,
+    DecodeError,
+    Event,
+    Note,
+    Quantity,
+    SampleBlock,
+    StreamSettings,
+)
+from firmware_profiles.battery import battery_level
+from firmware_profiles.capture2go_packages import (
+    ANSWERS,
+    COMMANDS,
+    ERROR,
+    ERRORS,
+    FLAGS,
+    MEASUREMENT_MODE,
+    MEASUREMENT_MODE_DATA,
+    SAMPLING_HZ,
+    SET_ABSOLUTE_TIME,
+    SET_MEASUREMENT_MODE,
+    STATUS,
+    STATUS_DATA,
+    Package,
+    PackageStream,
+    quaternion,
+    split_notification,
+)
+from firmware_profiles.stamps import Passage, passage
+
+RX_UUID: Final = "80030002-e629-4c98-9324-aa7fc0c66de7"
+TX_UUID: Final = "80030003-e629-4c98-9324-aa7fc0c66de7"
+
+ACCEL_RANGE_G: Final = 16.0
+GYRO_RANGE_DPS: Final = 2000.0
+_LSB: Final = {
+    Quantity.GYRO: np.pi / 180 * GYRO_RANGE_DPS / 32768,
+    Quantity.ACCEL: ACCEL_RANGE_G * 9.81 / 32768,  # 9.81, not standard gravity, by the document
+    Quantity.MAG: 1 / 16,
+}
+_WITH_MAG: Final = (Quantity.GYRO, Quantity.ACCEL, Quantity.MAG)
+_WITHOUT_MAG: Final = (Quantity.GYRO, Quantity.ACCEL)
+_LAYOUTS: Final = {
+    # high digits of the header -> quantities, samples
+    0x22: (_WITH_MAG, 8),
+    0x23: (_WITHOUT_MAG, 8),
+    0x24: (_WITH_MAG, 1),
+    0x25: (_WITHOUT_MAG, 1),
+}
+_TAIL: Final = struct.Struct("<QhB")
+_REAL_TIME: Final = 7
+_MODE_FIELDS: Final = (
+    "timestamp",
+    "full_float_200hz",
+    "full_fixed_mode",
+    "full_packed_mode",
+    "quat_float_mode",
+    "quat_fixed_mode",
+    "quat_packed_mode",
+    "status_interval_s",
+    "calib_data_mode",
+    "process_extension_mode",
+    "sync_mode",
+    "sync_id",
+    "disable_bias_estimation",
+    "disable_mag_dist_rejection",
+    "disable_mag_data",
+)
+_STATES: Final = ("off", "idle", "streaming", "recording")
+_CONNECTIONS: Final = ("offline", "advertising", "ble_connected", "usb_connected")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where the samples of one header got to."""
+
+    time_ns: int
+    n: int
+
+
+@dataclass(slots=True)
+class Capture2GoDecoder:
+    """Decodes what a Capture2Go notifies.
+
+    only: data header to take, None for all; details: orientation and error flags as notes, for
+    people who look at packets.
+    """
+
+    settings: StreamSettings
+    only: int | None = None
+    details: bool = True
+    stream: PackageStream = field(default_factory=PackageStream)
+    _progress: dict[int, _Progress] = field(default_factory=dict)
+
+    def decode(self, characteristic: str, data: bytes) -> list[Event]:
+        if characteristic == BATTERY_LEVEL_UUID:
+            return [battery_level(data)]
+        if characteristic == TX_UUID:
+            packages, rest = split_notification(data)
+            packages += self.stream.feed(rest)
+            skipped, held = self.stream.skipped, self.stream.held
+        elif characteristic == RX_UUID:  # a write is one whole package
+            written = PackageStream()
+            packages = written.feed(data)
+            skipped, held = written.skipped + written.held, 0
+        else:
+            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        events: list[Event] = []
+        problem = None
+        for package in packages:
+            try:
+                events += self._events(package)
+            except DecodeError as error:
+                problem = error
+        if problem and not events:
+            raise problem
+        if skipped and not packages and not held:
+            raise DecodeError(f"{skipped} bytes belong to no package")
+        if skipped:
+            events.append(Note("skipped", {"skipped_bytes": skipped}))
+        return events
+
+    def _events(self, package: Package) -> list[Event]:
+        header, payload = package.header, package.payload
+        if header >> 4 in _LAYOUTS:
+            return self._samples(header, payload)
+        if header == STATUS_DATA:
+            return _status(payload)
+        if header == ERROR:
+            return [_error(payload)]
+        topic, names = ("command", COMMANDS) if header in COMMANDS else ("answer", ANSWERS)
+        values: dict[str, object] = {
+            "name": names.get(header, "unknown"),
+            "header": header,
+            "payload_size": len(payload),
+        }
+        if header in {SET_MEASUREMENT_MODE, MEASUREMENT_MODE_DATA}:
+            values |= _measurement_mode(payload)
+        elif header in {SET_ABSOLUTE_TIME, SET_ABSOLUTE_TIME + 1} and len(payload) == 8:
+            values["timestamp_ns"] = int.from_bytes(payload, "little", signed=True)
+        elif payload:
+            values["payload"] = payload.hex()
+        return [Note(topic, values)]
+
+    def _samples(self, header: int, payload: bytes) -> list[Event]:
+        quantities, n = _LAYOUTS[header >> 4]
+        mode = header & 15
+        is_real_time = mode == _REAL_TIME and header >> 4 == 0x24
+        if mode not in SAMPLING_HZ and not is_real_time:
+            raise DecodeError(f"package {header:04x} is unknown")
+        size = 8 + 6 * n * len(quantities) + _TAIL.size
+        if len(payload) != size:
+            raise DecodeError(f"package {header:04x} has {len(payload)} bytes, expected {size}")
+        if self.only not in {None, header}:
+            return []
+        counts = np.frombuffer(payload, "<i2", 3 * n * len(quantities), 8).reshape(-1, n, 3)
+        steps = np.array([_LSB[quantity] for quantity in quantities]).reshape(-1, 1, 1)
+        values = dict(zip(quantities, (counts * steps).astype(np.float32), strict=True))
+        lsb = {quantity: _LSB[quantity] for quantity in quantities}
+        word, heading, flags = _TAIL.unpack_from(payload, size - _TAIL.size)
+        time_ns = int.from_bytes(payload[:8], "little", signed=True)
+        dt_ns = 1e9 / SAMPLING_HZ.get(mode, self.settings.rate_hz)
+        lost, restarted = self._follow(header, time_ns, n, dt_ns)
+        if is_real_time:  # the newest one whenever there is room: others are left out on purpose
+            lost = 0
+        block = SampleBlock(n, time_ns, dt_ns, values, lsb, lost, restarted)
+        return [block, *self._details(header, word, heading, flags)]
+
+    def _details(self, header: int, word: int, heading: int, flags: int) -> list[Event]:
+        if not self.details:
+            return []
+        quat_wxyz, is_at_rest, is_disturbed = quaternion(word)
+        return [
+            Note(
+                "orientation",
+                {
+                    "header": header,
+                    "quat_wxyz": quat_wxyz,
+                    "rest": is_at_rest,
+                    "mag_disturbance": is_disturbed,
+                    "heading_offset_rad": heading * np.pi / 32768,
+                    "error_flags": [name for bit, name in FLAGS.items() if flags & bit],
+                },
+            )
+        ]
+
+    def _follow(self, header: int, time_ns: int, n: int, dt_ns: float) -> tuple[int, bool]:
+        """(samples lost before a package, clock restarted)."""
+        before = self._progress.get(header)
+        verdict = passage(before.time_ns if before else None, time_ns)
+        if verdict is Passage.REPEAT:
+            return 0, False
+        self._progress[header] = _Progress(time_ns, n)
+        if before is None or verdict is Passage.RESTART:
+            return 0, verdict is Passage.RESTART
+        passed = (time_ns - before.time_ns) / dt_ns - before.n
+        return max(0, round(passed / n)) * n, False
+
+
+def _status(payload: bytes) -> list[Event]:
+    if len(payload) != STATUS.size:
+        raise DecodeError(f"status has {len(payload)} bytes, expected {STATUS.size}")
+    time_ns, state, connection, *_bias, synchronized, battery, free = STATUS.unpack(payload)
+    percent = battery & 0x7F
+    if percent > 100:
+        raise DecodeError(f"battery is at {percent} %")
+    values: dict[str, object] = {
+        "timestamp_ns": time_ns,
+        "state": _STATES[state] if state < len(_STATES) else state,
+        "connection": _CONNECTIONS[connection] if connection < len(_CONNECTIONS) else connection,
+        "synchronized": bool(synchronized),
+        "battery_percent": percent,
+        "charging": bool(battery & 0x80),
+        "free_storage_percent": free,
+    }
+    return [BatteryLevel(percent), Note("status", values)]
+
+
+def _measurement_mode(payload: bytes) -> dict[str, object]:
+    if len(payload) != MEASUREMENT_MODE.size:
+        raise DecodeError(f"measurement mode has {len(payload)} bytes")
+    return dict(zip(_MODE_FIELDS, MEASUREMENT_MODE.unpack(payload), strict=True))
+
+
+def _error(payload: bytes) -> Note:
+    if len(payload) != 3:
+        raise DecodeError(f"error message has {len(payload)} bytes")
+    code, header = payload[0], int.from_bytes(payload[1:], "little")
+    reason, advice = ERRORS.get(code, ("not documented", "restart the sensor"))
+    return Note(
+        "answer",
+        {
+            "name": "error",
+            "status": code,
+            "reason": reason,
+            "advice": advice,
+            "command": COMMANDS.get(header, header),
+        },
+    )
