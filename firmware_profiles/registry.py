@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from firmware_profiles.base import Advertisement, Profile, ProfileError
 from firmware_profiles.capture2go import Capture2Go
+from firmware_profiles.metamotion import MetaMotion
 from firmware_profiles.movella_dot import MovellaDot
 from firmware_profiles.movesense import Movesense
 from firmware_profiles.polar_h10 import PolarH10
@@ -17,6 +18,7 @@ from firmware_profiles.witmotion import WitMotion
 
 _ALL: tuple[Profile, ...] = (
     Capture2Go(),
+    MetaMotion(),
     MovellaDot(),
     Movesense(),
     PolarH10(),

@@ -23,6 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "sensors.md"
         ("WTVB01-BT50", []),
         ("Xsens DOT", ["movella_dot"]),
         ("Movella DOT", ["movella_dot"]),
+        ("MetaWear", []),
         ("Thingy", ["thingy52"]),
         ("CC2650 SensorTag", ["sensortag_cc2650"]),
         ("Movesense", []),
@@ -33,6 +34,11 @@ DOCS = Path(__file__).parents[2] / "docs" / "sensors.md"
 )
 def test_match_by_name(name: str | None, expected: list[str]) -> None:
     assert [found.info.id for found in match(Advertisement(name=name))] == expected
+
+
+def test_match_by_service() -> None:
+    board = Advertisement("left hip", ("326a9000-85cb-9195-d9dd-464cfbbae75a",))
+    assert [found.info.id for found in match(board)] == ["metamotion"]
 
 
 def test_the_makers_service_alone_is_no_match() -> None:

@@ -11,6 +11,7 @@ from firmware_profiles.toml_profile import TomlProfile
 from sensor_agent.virtual.encoders.base import Encoder
 from sensor_agent.virtual.encoders.capture2go import Capture2GoEncoder
 from sensor_agent.virtual.encoders.generic import GenericEncoder
+from sensor_agent.virtual.encoders.metamotion import MetaMotionEncoder
 from sensor_agent.virtual.encoders.movella_dot import MovellaDotEncoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from sensor_agent.virtual.encoders.polar_h10 import PolarH10Encoder
@@ -22,6 +23,7 @@ from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 ENCODERS: Mapping[str, Callable[[str], Encoder]] = MappingProxyType(
     {
         "capture2go": Capture2GoEncoder,
+        "metamotion": MetaMotionEncoder,
         "movella_dot": MovellaDotEncoder,
         "movesense": MovesenseEncoder,
         "polar_h10": PolarH10Encoder,
