@@ -214,7 +214,9 @@ class SensorSession:
             return False
         name = sighting.advertisement.name
         same_name = bool(name) and name == known.advertisement.name
-        return sighting.address == known.address or same_name
+        # some families give all units one name: never another session's
+        is_free = sighting.address not in self._claimed
+        return sighting.address == known.address or (same_name and is_free)
 
     def _is_free(self, sighting: Sighting) -> bool:
         """Not another session's, and called as it should be."""
