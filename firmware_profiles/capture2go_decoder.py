@@ -106,11 +106,12 @@ class Capture2GoDecoder:
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
         if characteristic == BATTERY_LEVEL_UUID:
             return [battery_level(data)]
-        if characteristic == TX_UUID:
+        short = characteristic[:8]  # short forms come with the SIG base behind them
+        if short == TX_UUID[:8]:
             packages, rest = split_notification(data)
             packages += self.stream.feed(rest)
             skipped, held = self.stream.skipped, self.stream.held
-        elif characteristic == RX_UUID:  # a write is one whole package
+        elif short == RX_UUID[:8]:  # a write is one whole package
             written = PackageStream()
             packages = written.feed(data)
             skipped, held = written.skipped + written.held, 0

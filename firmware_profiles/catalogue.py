@@ -19,6 +19,9 @@ with a virtual sensor.
 _FOOT = """\
 ## Adding a sensor
 
+A sensor with packets of a fixed layout needs no code: see [add-your-sensor.md](add-your-sensor.md).
+Any other:
+
 1. One module in `firmware_profiles/` with a class that has `info`, `matches`, `configure`, `stop`
    and `decoder` (the contract is `firmware_profiles/base.py`), and one line in `registry.py`.
 2. Vectors in `tests/firmware_profiles/`: a full frame, a too short one, extreme values, a wrap or

@@ -140,6 +140,8 @@ class ThingyDecoder:
     lsb: Mapping[Quantity, float]
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
+        if characteristic.startswith("ef68"):  # short forms come with the SIG base behind them
+            characteristic = _BASE.format(characteristic[4:8])
         if characteristic == RAW_UUID:
             return [int16_block(data, self.lsb, 1e9 / self.settings.rate_hz)]
         if characteristic == BATTERY_LEVEL_UUID:

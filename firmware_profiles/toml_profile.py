@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_profiles.base import (
     BATTERY_LEVEL_UUID,
@@ -18,6 +19,7 @@ from firmware_profiles.base import (
     Event,
     Pause,
     ProfileInfo,
+    Quantity,
     SampleBlock,
     Step,
     StreamRequest,
@@ -131,16 +133,12 @@ class TomlDecoder:
         if n < 1 or rest or n != (packet.samples or n):
             raise DecodeError(f"packet has {len(data)} bytes, which is not its layout")
         head = np.frombuffer(data, packet.head, 1, len(packet.begins_with))[0]
-        records = np.frombuffer(data, packet.sample, n, packet.head_bytes)
+        records = np.frombuffer(data, packet.triples, n, packet.head_bytes)
         values, lsb = {}, {}
         for quantity, si_per_count in packet.si_per_count.items():
-            axes = [records[f"{quantity.value}_{axis}"] for axis in "xyz"]
-            with np.errstate(over="ignore"):
-                rows = (np.stack(axes, 1).astype(np.float64) * si_per_count).astype(np.float32)
-            if not np.isfinite(rows).all():
-                raise DecodeError("a value is not a finite number")
+            rows, is_whole = _rows(records, quantity, si_per_count)
             values[quantity] = rows
-            if all(axis.dtype.kind != "f" for axis in axes):
+            if is_whole:
                 lsb[quantity] = si_per_count
         dt_ns = 1e9 / self.settings.rate_hz
         t0_ns, lost, restarted = self._stamped(head, n, dt_ns)
@@ -188,6 +186,23 @@ class TomlDecoder:
         if missing >= wrap // 2:
             return 0, True
         return missing * (n if self.spec.packet.counts_packets else 1), False
+
+
+def _rows(
+    records: NDArray[np.void], quantity: Quantity, si_per_count: float
+) -> tuple[NDArray[np.float32], bool]:
+    """((n, 3) SI values of a quantity, whether they are whole counts)."""
+    if quantity.value in (records.dtype.names or ()):
+        counts = records[quantity.value]
+    else:
+        counts = np.stack([records[f"{quantity.value}_{axis}"] for axis in "xyz"], 1)
+    if counts.dtype.kind != "f":
+        return (counts * si_per_count).astype(np.float32), True
+    with np.errstate(over="ignore"):
+        rows = (counts.astype(np.float64) * si_per_count).astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise DecodeError("a value is not a finite number")
+    return rows, False
 
 
 def _step(command: Command, rate_code: str) -> Step:

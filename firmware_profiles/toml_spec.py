@@ -50,6 +50,8 @@ class Packet:
     begins_with: bytes
     head: np.dtype[np.void]
     sample: np.dtype[np.void]
+    triples: np.dtype[np.void]
+    """The sample record with x, y, z of a quantity as one field where they lie together."""
     samples: int | None
     """Records in a packet; None: as many as fit, at least one."""
     si_per_count: Mapping[Quantity, float]
@@ -224,6 +226,7 @@ def _packet(top: Table) -> Packet:
         begins_with=table.hex_of("begins_with", table.take("begins_with", str, "")),
         head=head,
         sample=sample,
+        triples=_triples(sample, quantities),
         samples=samples,
         si_per_count=si,
         stamp=_stamp(top, "stamp" in (head.names or ())),
@@ -231,6 +234,27 @@ def _packet(top: Table) -> Packet:
     )
     table.done()
     return packet
+
+
+def _triples(sample: np.dtype[np.void], quantities: list[Quantity]) -> np.dtype[np.void]:
+    fields = dict(sample.fields or {})
+    merged: dict[str, tuple[object, int]] = {}
+    for quantity in quantities:
+        names = [f"{quantity.value}_{axis}" for axis in _AXES]
+        kinds = {fields[name][0] for name in names}
+        (kind, first), size = fields[names[0]][:2], fields[names[0]][0].itemsize
+        if len(kinds) == 1 and [fields[name][1] - first for name in names] == [0, size, 2 * size]:
+            merged[quantity.value] = ((kind, (3,)), first)
+        else:
+            merged |= {name: fields[name][:2] for name in names}
+    return np.dtype(
+        {
+            "names": list(merged),
+            "formats": [kind for kind, _ in merged.values()],
+            "offsets": [offset for _, offset in merged.values()],
+            "itemsize": sample.itemsize,
+        }
+    )
 
 
 def _scale(table: Table, quantity: Quantity) -> float:

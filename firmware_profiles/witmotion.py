@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from firmware_profiles.base import (
@@ -112,12 +113,14 @@ class WitMotion:
     ) -> Generator[Step, bytes | None, WitMotionDecoder]:
         rate_hz = min(_RATES_HZ, key=lambda rate: abs(rate - request.rate_hz))
         yield Subscribe(NOTIFY_UUID)
-        firmware = yield from _read(FIRMWARE)
+        firmware = None
+        with suppress(ConfigurationError):  # good to know, no more
+            firmware = str((yield from _read(FIRMWARE)) & 0xFFFF)
         wanted = {RATE: RATE_CODES[rate_hz], BANDWIDTH: _bandwidth_code(rate_hz)}
         yield from _settle(wanted)
         # the answer comes as a notification and the decoder makes a battery level of it
         yield _write(READ, BATTERY_VOLTAGE)
-        return _decoder(rate_hz, firmware=str(firmware & 0xFFFF))
+        return _decoder(rate_hz, firmware=firmware)
 
     def stop(self) -> Generator[Step, bytes | None, None]:
         # there is no command to stop; unheard, it falls silent with the connection

@@ -275,6 +275,49 @@ def test_big_endian_floats_without_a_stamp() -> None:
         decoder.decode("0000180d-0000-1000-8000-00805f9b34fb", b"")
 
 
+INTERLEAVED = """
+schema_version = 1
+id = "mixed"
+label = "m"
+vendor = "v"
+sources = ["s"]
+placement_advice = "p"
+axes = "a"
+[match]
+names = ["M"]
+[packet]
+characteristic = "19b10001-e8f2-537e-4f6c-d104768a1214"
+sample = [
+  "i16 accel_x", "i16 gyro_x", "i16 accel_y", "i16 gyro_y", "i16 accel_z", "i16 gyro_z",
+  "f32 mag_x", "i8 mag_y", "u8 mag_z",
+]
+samples = "rest"
+[scale.accel]
+unit = "mg"
+[scale.gyro]
+unit = "mdeg/s"
+[scale.mag]
+unit = "uT"
+[[rates]]
+rate_hz = 25
+[[vectors]]
+name = "two"
+packets = ["{}"]
+accel = [[0.980665, -1.96133, 9.80665], [0.0, 0.0, 0.0]]
+gyro = [[0.0017453293, -0.00017453293, 0.0], [0.0, 0.0, 0.0]]
+mag = [[0.5, -2.0, 200.0], [0.0, 0.0, 0.0]]
+"""
+
+
+def test_fields_in_any_order_and_of_any_type() -> None:
+    data = struct.pack("<6hfbB", 100, 100, -200, -10, 1000, 0, 0.5, -2, 200) + bytes(18)
+    own = load_profile(INTERLEAVED.replace("{}", data.hex()))
+    block = own.decoder({}).block(data)
+    assert block.n == 2
+    assert set(block.lsb) == {Quantity.ACCEL, Quantity.GYRO}
+    np.testing.assert_allclose(block.values[Quantity.MAG], [[0.5, -2, 200], [0, 0, 0]])
+
+
 @pytest.mark.parametrize("rate_hz", [0, -1, "x", "nan"])
 def test_unusable_config_is_refused(rate_hz: object, example: TomlProfile) -> None:
     with pytest.raises(ConfigurationError):

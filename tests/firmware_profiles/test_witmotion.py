@@ -75,6 +75,13 @@ def test_silence_says_what_to_do(scripted: Any) -> None:
     assert "off and on" in caught.value.advice
 
 
+def test_firmware_is_good_to_know_and_no_more(scripted: Any) -> None:
+    table = answers([8], [5])
+    del table["ffaa272e00"]
+    decoder = scripted(table).run(WitMotion().configure(Request(rate_hz=50.0), 23))
+    assert decoder.settings.firmware is None
+
+
 def test_stop_unsubscribes(scripted: Any) -> None:
     sensor = scripted({})
     sensor.subscribed = {NOTIFY_UUID: "notify"}

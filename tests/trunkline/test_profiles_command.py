@@ -77,6 +77,23 @@ def test_decode_battery_by_short_uuid() -> None:
     assert (result.exit_code, result.output) == (0, "packet 0: battery 87 %\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "characteristic", "packet", "said"),
+    [
+        ("witmotion_ble5", "ffe9", "ffaa030600", "command: name set_rate"),
+        ("thingy52", "ef680409", "00005a00", "reading: heading_deg 90.0"),
+        ("sensortag_cc2650", "f000aa83", "0a", "command: name movement_period, period_ms 100"),
+        ("capture2go", "80030002", "023d7f658c005001", "command: name start_streaming"),
+    ],
+)
+def test_decode_commands_and_other_readings(
+    name: str, characteristic: str, packet: str, said: str
+) -> None:
+    result = run("decode", name, "--characteristic", characteristic, "--hex", packet)
+    assert result.exit_code == 0
+    assert result.output.startswith(f"packet 0: {said}")
+
+
 def test_decode_says_when_a_packet_is_only_a_part() -> None:
     args = ["decode", "movesense", "--characteristic", MOVESENSE]
     args += ["--config", '{"path": "/Meas/IMU6/104"}']

@@ -25,7 +25,7 @@ from firmware_profiles.registry import PROFILES, UnknownProfileError, all_profil
 from trunkline.options import profiles_dir_option
 from wire.batch import UNITS
 
-_SHORT_UUID = re.compile(r"[0-9a-f]{4}")
+_SHORT_UUID = re.compile(r"[0-9a-f]{4}|[0-9a-f]{8}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -153,7 +153,7 @@ def _profile(name: str) -> Profile:
 def _full_uuid(text: str) -> str:
     uuid = text.strip().lower()
     if _SHORT_UUID.fullmatch(uuid):
-        return f"0000{uuid}-0000-1000-8000-00805f9b34fb"
+        return f"{uuid:0>8}-0000-1000-8000-00805f9b34fb"
     if not _UUID.fullmatch(uuid):
         raise click.BadParameter(f"{text[:60]!r} is no UUID", param_hint="--characteristic")
     return uuid
