@@ -29,46 +29,39 @@ def sway() -> Motion:
     return Motion(50.0, 9.0 * np.sin(phase), 2.0 * np.cos(phase))
 
 
-def session_of(world: VirtualWorld, claimed: set[str], device: str | None) -> SensorSession:
-    return SensorSession(
-        SensorConfig("trunk", Placement.T12, "movella_dot", device),
-        Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend),
-        world.clock,
-        HostUtc(world.clock),
-        claimed=claimed,
-        silence_s=60.0,
-        emit=lambda _sensor, _made: None,
-        announce=lambda _sensor, _birth: None,
-        changed=lambda: None,
-    )
-
-
 async def test_units_of_one_name_are_not_taken_for_each_other(
     sway: Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_module, "SCAN_S", 0.4)
-    claimed: set[str] = set()
+    own, others = "C4:F1:00:00:00:01", "C4:F1:00:00:00:02"
     async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.2) as world:
-        sensors = [await world.add_sensor("movella_dot", sway, name_suffix="A") for _ in range(2)]
-        assert sensors[0].name == sensors[1].name
-        addresses = ["C4:F1:00:00:00:01", "C4:F1:00:00:00:02"]
-        sessions = [session_of(world, claimed, address) for address in addresses]
-        tasks = []
-        for session in sessions:
-            tasks.append(asyncio.create_task(session.run()))
-            await until(lambda session=session: session.state is State.STREAMING)
-        sensors[0].out_of_range()
-        sensors[1].lose_link()  # both are looked for, only the second one is there
-        await until(lambda: sessions[0].state is not State.STREAMING)
-        await until(lambda: sessions[1].state is State.STREAMING)
-        assert sessions[0].state is not State.STREAMING
-        assert sensors[1].is_connected
-        sensors[0].back_in_range()
-        await until(lambda: sessions[0].state is State.STREAMING)
-        assert sensors[0].is_connected
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=5)
+        sensor, second = [
+            await world.add_sensor("movella_dot", sway, name_suffix="A") for _ in range(2)
+        ]
+        assert sensor.name == second.name
+        session = SensorSession(
+            SensorConfig("trunk", Placement.T12, "movella_dot", own),
+            Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend),
+            world.clock,
+            HostUtc(world.clock),
+            claimed={others},
+            silence_s=60.0,
+            emit=lambda _sensor, _made: None,
+            announce=lambda _sensor, _birth: None,
+            changed=lambda: None,
+        )
+        task = asyncio.create_task(session.run())
+        await until(lambda: session.state is State.STREAMING)
+        assert sensor.is_connected
+        sensor.out_of_range()
+        await until(lambda: "not in range" in str(session.problem))
+        assert not second.is_connected
+        sensor.back_in_range()
+        await until(lambda: session.state is State.STREAMING)
+        assert sensor.is_connected
+        assert not second.is_connected
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
 
 
 @pytest.mark.parametrize("name", ["polar_verity", "movella_dot", "metamotion"])
