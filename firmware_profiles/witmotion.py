@@ -21,25 +21,27 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.witmotion_frames import (
     ACCEL_RANGE_G,
-    BANDWIDTH,
-    BANDWIDTH_CODES,
-    BATTERY_VOLTAGE,
-    FIRMWARE,
     GYRO_RANGE_DPS,
     LIVE_BYTES,
     LONG_BYTES,
     NOTIFY_UUID,
+    SERVICE_UUID,
+    WRITE_UUID,
+    Rest,
+    WitMotionDecoder,
+    find_reply,
+)
+from firmware_profiles.witmotion_registers import (
+    BANDWIDTH,
+    BANDWIDTH_CODES,
+    BATTERY_VOLTAGE,
+    FIRMWARE,
     RATE,
     RATE_CODES,
     READ,
     SAVE,
-    SERVICE_UUID,
     UNLOCK,
-    WRITE_UUID,
-    Rest,
-    WitMotionDecoder,
     command,
-    find_reply,
 )
 
 _RATES_HZ: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
@@ -120,7 +122,7 @@ class WitMotion:
         yield from _settle(wanted)
         # the answer comes as a notification and the decoder makes a battery level of it
         yield _write(READ, BATTERY_VOLTAGE)
-        return _decoder(rate_hz, firmware=firmware)
+        return _decoder(rate_hz, firmware=firmware, details=False)
 
     def stop(self) -> Generator[Step, bytes | None, None]:
         # there is no command to stop; unheard, it falls silent with the connection
@@ -156,10 +158,11 @@ def _decoder(
     rest: Rest = Rest.MAGNETOMETER,
     mag_type: int | None = None,
     firmware: str | None = None,
+    details: bool = True,
 ) -> WitMotionDecoder:
     quantities = (Quantity.ACCEL, Quantity.GYRO)
     settings = StreamSettings(rate_hz, quantities, ACCEL_RANGE_G, GYRO_RANGE_DPS, firmware)
-    return WitMotionDecoder(settings, frame_bytes, rest, mag_type)
+    return WitMotionDecoder(settings, frame_bytes, rest, mag_type, details)
 
 
 def _bandwidth_code(rate_hz: float) -> int:

@@ -59,7 +59,9 @@ def close(
 
 def check_wit_frame(vector: Vector, _vectors: dict[str, Vector]) -> None:
     expected, tolerance = vector["expected"], vector.get("tolerance", 1e-4)
-    block = the_block(events_of("witmotion_ble5", WIT_NOTIFY, vector))
+    events = events_of("witmotion_ble5", WIT_NOTIFY, vector)
+    block = the_block(events)
+    assert the_note(events, "angles")["angle_deg"] == [pytest.approx(expected["angle_deg"])]
     close(block, Quantity.ACCEL, expected["acc_g"], G, tolerance)
     close(block, Quantity.GYRO, expected["gyro_dps"], np.pi / 180, tolerance)
     if "iso" in expected:

@@ -19,7 +19,8 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.base import StreamRequest as Request
 from firmware_profiles.witmotion import WitMotion
-from firmware_profiles.witmotion_frames import NOTIFY_UUID, WRITE_UUID, battery_percent, find_reply
+from firmware_profiles.witmotion_frames import NOTIFY_UUID, WRITE_UUID, find_reply
+from firmware_profiles.witmotion_registers import battery_percent
 
 SERVICE = "0000ffe5-0000-1000-8000-00805f9a34fb"
 
@@ -116,8 +117,8 @@ def test_any_cutting_of_the_stream_gives_every_frame(length: int, n: int, cuts: 
         if not piece:
             break
         for event in decoder.decode(NOTIFY_UUID, piece):
-            assert isinstance(event, SampleBlock)
-            first_counts += [row[0] for row in next(iter(event.values.values()))]
+            if isinstance(event, SampleBlock):
+                first_counts += [row[0] for row in next(iter(event.values.values()))]
     accel_lsb = 16 * 9.80665 / 32768
     np.testing.assert_allclose(np.array(first_counts) / accel_lsb, np.arange(n), atol=1e-3)
 
@@ -126,7 +127,7 @@ def test_a_lone_fragment_is_refused_while_the_length_is_not_known() -> None:
     decoder = WitMotion().decoder({})
     with pytest.raises(DecodeError):
         decoder.decode(NOTIFY_UUID, frame(1)[:16])
-    assert len(decoder.decode(NOTIFY_UUID, frame(2))) == 1
+    assert isinstance(decoder.decode(NOTIFY_UUID, frame(2))[0], SampleBlock)
 
 
 def test_short_uuids_on_the_sig_base_are_understood() -> None:
