@@ -1,0 +1,1 @@
+"""Accuracy on the recordings corpus, which stays outside the repository: `make accuracy`."""
