@@ -38,8 +38,8 @@ Measured by `make accuracy` on {date} with algorithm {version}, parameters {para
 the corpus. It is not a clinical trial, and none of these people is known to have Maigne syndrome.
 Other people of the same sets are kept aside for checks. Figures are as they came out; in brackets
 the middle 95 % of {n} resamples by subject. Sets marked * were never used to choose a rule or a
-parameter; recordings of the others were looked at while the rules and their physical parameters were
-chosen, so that only the marked rows and the people kept aside show transfer. Nothing is fitted
+parameter; recordings of the others were looked at while the rules and their physical parameters
+were chosen, so that only the marked rows and the people kept aside show transfer. Nothing is fitted
 statistically. The sets, their citations and the limits of their truth: the README of the corpus.
 
 ## Targets

@@ -33,23 +33,26 @@ def score_one(scorer: ModuleType, truth: dict[str, Any], result: dict[str, Any] 
 
 def merged(items: Sequence[Scored]) -> Any:
     """The scorer's group of all of them: its sums are added, its lists are joined."""
-    total = type(items[0].group)()
+    make = type(items[0].group)
+    total, blank = make(), make()
     for item in items:
         for name, value in vars(item.group).items():
-            setattr(total, name, _sum(getattr(total, name), value))
+            setattr(total, name, _sum(getattr(total, name), value, getattr(blank, name)))
     return total
 
 
-def _sum(left: Any, right: Any) -> Any:
-    if isinstance(left, Counter):
+def _sum(left: Any, right: Any, blank: Any) -> Any:
+    """`blank` is what an empty group has there: a list that is not empty from the start is a row
+    of sums, one that is empty collects."""
+    if isinstance(blank, Counter):
         return left + right
-    if isinstance(left, dict):
+    if isinstance(blank, dict):
         for key, value in right.items():
-            left[key] = _sum(left[key], value) if key in left else copy(value)
+            start = blank[key] if key in blank else getattr(blank, "default_factory", list)()
+            left[key] = _sum(left.get(key, copy(start)), value, start)
         return left
-    if isinstance(left, list):
-        is_tally = left and all(isinstance(x, int) for x in left) and len(left) == len(right) <= 4
-        return [a + b for a, b in zip(left, right, strict=True)] if is_tally else left + right
+    if isinstance(blank, list) and blank:
+        return [a + b for a, b in zip(left, right, strict=True)]
     return left + right
 
 
