@@ -51,8 +51,14 @@ _MESSAGES: Final = {
     0x40: "start recording",
     0x41: "stop recording",
     0x50: "flash info",
+    0x51: "flash info told",
+    0x52: "flash info done",
     0x60: "file info",
+    0x61: "file info told",
+    0x62: "file info done",
     0x70: "file data",
+    0x71: "file data told",
+    0x72: "file data done",
     0x73: "stop export",
     0x74: "select export data",
     0x75: "retransmit",
@@ -173,6 +179,8 @@ def _details(body: bytes) -> dict[str, object]:
     if reid == 0x40 and len(rest) >= 6:
         seconds = int.from_bytes(rest[4:6], "little")
         details["duration_s"] = None if seconds == _UNTIL_STOPPED else seconds
+    if reid == 0x71 and len(rest) >= 4:
+        details["packet_counter"] = int.from_bytes(rest[:4], "little")
     if reid == 0x74:
         details["selected"] = list(rest)
     if reid in {0x60, 0x70} and rest:

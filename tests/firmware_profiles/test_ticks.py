@@ -62,6 +62,16 @@ def test_a_rate_that_is_a_little_off_loses_nothing(rate_error: float) -> None:
     assert sum(stream.place(stamp)[1] for stamp in stamps) == 0
 
 
+@pytest.mark.parametrize("rate_error", [-0.03, -0.01, 0.02])
+@pytest.mark.parametrize("ns_per_tick", [US, 48e9 / 32768])
+def test_a_long_gap_is_counted_at_the_true_rate(rate_error: float, ns_per_tick: float) -> None:
+    stream = SampleTicks(50.0, TickClock(ns_per_tick))
+    step_ns = 20e6 / (1 + rate_error)
+    for k in range(500):
+        assert stream.place(int(k * step_ns / ns_per_tick))[1] == 0
+    assert abs(stream.place(int(1000 * step_ns / ns_per_tick))[1] - 500) <= 1
+
+
 def test_losses_are_not_looked_for_when_the_rate_is_unknown() -> None:
     stream = SampleTicks(100.0, TickClock(US), finds_loss=False)
     assert [stream.place(raw)[1] for raw in (0, 500_000)] == [0, 0]
