@@ -180,8 +180,10 @@ async def _run(replay: Replay, config: AgentConfig) -> tuple[AgentReport, bool]:
             begin,
             asyncio.create_task(_set_after(interrupted, stop)),
             asyncio.create_task(_set_after(sensor.finished, stop)),
-            asyncio.create_task(_tell_progress(replay.recording, sensor, clock)),
         ]
+
+        if not replay.loop:
+            others.append(asyncio.create_task(_tell_progress(replay.recording, agent)))
 
         async def finish() -> None:
             """At the recording's end, not when told to stop, wait for the store."""
