@@ -183,7 +183,7 @@ async def _run(replay: Replay, config: AgentConfig) -> tuple[AgentReport, bool]:
         ]
 
         if not replay.loop:
-            others.append(asyncio.create_task(_tell_progress(replay.recording, agent)))
+            others.append(asyncio.create_task(_tell_progress(replay.recording, sensor, clock)))
 
         async def finish() -> None:
             """At the recording's end, not when told to stop, wait for the store."""
