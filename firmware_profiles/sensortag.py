@@ -45,7 +45,6 @@ _RATES_HZ: Final = (1.0, 2.0, 5.0, 10.0)
 _GYRO_LSB: Final = math.radians(2 * _GYRO_RANGE_DPS / 65536)
 _MAG_LSB: Final = 4912 / 32760
 _QUANTITIES: Final = (Quantity.GYRO, Quantity.ACCEL, Quantity.MAG)
-_RANGE_KEYS: Final = ("accel_range_g", "acc_range_g", "range_g")
 
 
 class SensorTag:
@@ -105,8 +104,8 @@ class SensorTag:
         yield Write(CONFIG_UUID, bytes(2))
 
     def decoder(self, config: Mapping[str, object]) -> SensorTagDecoder:
-        """config: rate_hz, accel_range_g (2, 4, 8 or 16)."""
-        told = next((config[key] for key in _RANGE_KEYS if key in config), 8)
+        """config: rate_hz, and accel_range_g or range_g (2, 4, 8 or 16)."""
+        told = next((value for key, value in config.items() if "range" in key), 8)
         try:
             rate_hz, range_g = float(str(config.get("rate_hz", 10))), float(str(told))
         except ValueError as error:
