@@ -86,8 +86,10 @@ def show(name: str, as_json: bool) -> None:
     default="{}",
     show_default=True,
     help="JSON object of what the stream was started with, for example "
-    '{"path": "/Meas/IMU6/52", "reference": 99} (movesense) or '
-    '{"rate_hz": 200, "factor": 1.0, "stream": "acc", "previous_timestamp_ns": 0} (polar_h10).',
+    '{"path": "/Meas/IMU6/52", "reference": 99} (movesense), '
+    '{"rate_hz": 200, "factor": 1.0, "stream": "acc", "previous_timestamp_ns": 0} (Polar), '
+    '{"mode": 21, "rate_hz": 60} (movella_dot) or '
+    '{"chip": "BMI270", "range_g": 8, "range_dps": 2000} (metamotion).',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @profiles_dir_option
@@ -187,7 +189,8 @@ def _described(event: Event) -> dict[str, Any]:
         return {"type": "ended", "reason": event.reason}
     times: list[int] | None = None
     if event.device_t0_ns is not None:
-        offsets = np.rint(event.device_dt_ns * np.arange(event.n)).astype(np.int64)
+        # halves up, so that the last sample is at its frame's stamp to the nanosecond
+        offsets = np.floor(event.device_dt_ns * np.arange(event.n) + 0.5).astype(np.int64)
         times = [event.device_t0_ns + int(offset) for offset in offsets]
     return {
         "type": "samples",
