@@ -10,7 +10,6 @@ import numpy as np
 
 from firmware_profiles.base import (
     BATTERY_LEVEL_UUID,
-    BatteryLevel,
     DecodeError,
     Event,
     Note,
@@ -19,22 +18,12 @@ from firmware_profiles.base import (
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
+from firmware_profiles.capture2go_notes import orientation, status, told
 from firmware_profiles.capture2go_packages import (
-    ANSWERS,
-    COMMANDS,
-    ERROR,
-    ERRORS,
-    FLAGS,
-    MEASUREMENT_MODE,
-    MEASUREMENT_MODE_DATA,
     SAMPLING_HZ,
-    SET_ABSOLUTE_TIME,
-    SET_MEASUREMENT_MODE,
-    STATUS,
     STATUS_DATA,
     Package,
     PackageStream,
-    quaternion,
     split_notification,
 )
 from firmware_profiles.stamps import Passage, passage
@@ -60,25 +49,6 @@ _LAYOUTS: Final = {
 }
 _TAIL: Final = struct.Struct("<QhB")
 _REAL_TIME: Final = 7
-_MODE_FIELDS: Final = (
-    "timestamp",
-    "full_float_200hz",
-    "full_fixed_mode",
-    "full_packed_mode",
-    "quat_float_mode",
-    "quat_fixed_mode",
-    "quat_packed_mode",
-    "status_interval_s",
-    "calib_data_mode",
-    "process_extension_mode",
-    "sync_mode",
-    "sync_id",
-    "disable_bias_estimation",
-    "disable_mag_dist_rejection",
-    "disable_mag_data",
-)
-_STATES: Final = ("off", "idle", "streaming", "recording")
-_CONNECTIONS: Final = ("offline", "advertising", "ble_connected", "usb_connected")
 
 
 @dataclass(slots=True)
@@ -137,22 +107,8 @@ class Capture2GoDecoder:
         if header >> 4 in _LAYOUTS:
             return self._samples(header, payload)
         if header == STATUS_DATA:
-            return _status(payload)
-        if header == ERROR:
-            return [_error(payload)]
-        topic, names = ("command", COMMANDS) if header in COMMANDS else ("answer", ANSWERS)
-        values: dict[str, object] = {
-            "name": names.get(header, "unknown"),
-            "header": header,
-            "payload_size": len(payload),
-        }
-        if header in {SET_MEASUREMENT_MODE, MEASUREMENT_MODE_DATA}:
-            values |= _measurement_mode(payload)
-        elif header in {SET_ABSOLUTE_TIME, SET_ABSOLUTE_TIME + 1} and len(payload) == 8:
-            values["timestamp_ns"] = int.from_bytes(payload, "little", signed=True)
-        elif payload:
-            values["payload"] = payload.hex()
-        return [Note(topic, values)]
+            return status(payload)
+        return [told(package)]
 
     def _samples(self, header: int, payload: bytes) -> list[Event]:
         quantities, n = _LAYOUTS[header >> 4]
@@ -181,20 +137,7 @@ class Capture2GoDecoder:
     def _details(self, header: int, word: int, heading: int, flags: int) -> list[Event]:
         if not self.details:
             return []
-        quat_wxyz, is_at_rest, is_disturbed = quaternion(word)
-        return [
-            Note(
-                "orientation",
-                {
-                    "header": header,
-                    "quat_wxyz": quat_wxyz,
-                    "rest": is_at_rest,
-                    "mag_disturbance": is_disturbed,
-                    "heading_offset_rad": heading * np.pi / 32768,
-                    "error_flags": [name for bit, name in FLAGS.items() if flags & bit],
-                },
-            )
-        ]
+        return [Note("orientation", {"header": header, **orientation(word, heading, flags)})]
 
     def _follow(self, header: int, time_ns: int, n: int, dt_ns: float) -> tuple[int, bool]:
         """(samples lost before a package, clock restarted)."""
@@ -207,45 +150,3 @@ class Capture2GoDecoder:
             return 0, verdict is Passage.RESTART
         passed = (time_ns - before.time_ns) / dt_ns - before.n
         return max(0, round(passed / n)) * n, False
-
-
-def _status(payload: bytes) -> list[Event]:
-    if len(payload) != STATUS.size:
-        raise DecodeError(f"status has {len(payload)} bytes, expected {STATUS.size}")
-    time_ns, state, connection, *_bias, synchronized, battery, free = STATUS.unpack(payload)
-    percent = battery & 0x7F
-    if percent > 100:
-        raise DecodeError(f"battery is at {percent} %")
-    values: dict[str, object] = {
-        "timestamp_ns": time_ns,
-        "state": _STATES[state] if state < len(_STATES) else state,
-        "connection": _CONNECTIONS[connection] if connection < len(_CONNECTIONS) else connection,
-        "synchronized": bool(synchronized),
-        "battery_percent": percent,
-        "charging": bool(battery & 0x80),
-        "free_storage_percent": free,
-    }
-    return [BatteryLevel(percent), Note("status", values)]
-
-
-def _measurement_mode(payload: bytes) -> dict[str, object]:
-    if len(payload) != MEASUREMENT_MODE.size:
-        raise DecodeError(f"measurement mode has {len(payload)} bytes")
-    return dict(zip(_MODE_FIELDS, MEASUREMENT_MODE.unpack(payload), strict=True))
-
-
-def _error(payload: bytes) -> Note:
-    if len(payload) != 3:
-        raise DecodeError(f"error message has {len(payload)} bytes")
-    code, header = payload[0], int.from_bytes(payload[1:], "little")
-    reason, advice = ERRORS.get(code, ("not documented", "restart the sensor"))
-    return Note(
-        "answer",
-        {
-            "name": "error",
-            "status": code,
-            "reason": reason,
-            "advice": advice,
-            "command": COMMANDS.get(header, header),
-        },
-    )

@@ -119,7 +119,7 @@ class WitMotionDecoder:
             if head == _LIVE:
                 frames.append(piece)
             else:
-                events += reply_events(_reply(piece))
+                events += reply_events(_reply(piece), self.mag_type)
             at += size
         if frames:
             self.frame_bytes = length

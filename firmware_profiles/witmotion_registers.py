@@ -86,7 +86,7 @@ def battery_percent(volts: float) -> int:
     return next((percent for limit, percent in _BATTERY_STEPS_V if volts > limit), 0)
 
 
-def reply_events(reply: Reply) -> list[Event]:
+def reply_events(reply: Reply, mag_type: int | None = None) -> list[Event]:
     """What a reply says: a battery level for the voltage, a note for everything."""
     raw = reply.raw
     values: dict[str, object] = {
@@ -103,6 +103,8 @@ def reply_events(reply: Reply) -> list[Event]:
             values["bandwidth_hz"] = bandwidths.get(raw[0] & 0xFF)
         case 0x3A:
             values["raw"] = list(raw[:3])
+            if mag_type in MAG_UT_PER_COUNT:
+                values["mag_ut"] = [count * MAG_UT_PER_COUNT[mag_type] for count in raw[:3]]
         case 0x40:
             values["celsius"] = raw[0] / 100
         case 0x51:

@@ -59,8 +59,24 @@ c2g_like = st.builds(
         st.binary(max_size=20)
         | st.builds(
             framed,
-            st.sampled_from((0x233, 0x221, 0x247, 0x255, 0x201, 0x122, 0x171, 0xFFFF, 0x99)),
-            st.sampled_from((163, 115, 37, 31, 19, 30, 8, 3, 0)).flatmap(
+            st.sampled_from(
+                (
+                    0x233,
+                    0x221,
+                    0x247,
+                    0x255,
+                    0x273,
+                    0x283,
+                    0x201,
+                    0x71,
+                    0x122,
+                    0x171,
+                    0x172,
+                    0xFFFF,
+                    9,
+                )
+            ),
+            st.sampled_from((228, 163, 115, 47, 37, 32, 31, 19, 30, 8, 3, 0)).flatmap(
                 lambda n: st.binary(min_size=n, max_size=n)
             ),
         ),
