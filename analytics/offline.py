@@ -24,6 +24,7 @@ def context_of(recording: Recording, parameters: Parameters | None = None) -> Se
         ),
         reference_posture=recording.reference_posture,
         axes=recording.axes,
+        placement=recording.placement,
     )
     return SensorContext(
         placement=recording.placement,

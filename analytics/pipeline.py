@@ -29,17 +29,16 @@ from analytics.detect.findings import (
 from analytics.detect.interpret import PostureState, read
 from analytics.detect.observe import Observations, joined, observe
 from analytics.detect.parameters import Parameters
-from analytics.detect.posture import LOW_SITES
+from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.signal.angles import angles_of
 from analytics.signal.calibration import Calibration, ForwardSource, UpSource
 from analytics.signal.frames import Frames, joined_frames
-from analytics.signal.grid import GRID_HZ
 from analytics.signal.orientation import slow_up
 from analytics.signal.stream import FrameStream
 from analytics.signal.wear import undecided_from, worn_seconds
 
-BLOCK_S: Final = 240
+BLOCK_S: Final = 480
 """Results become final in such pieces; a multiple of the minute that the store keeps together."""
 CONTEXT_S: Final = 30
 """What a block sees before and after itself; longer than any movement and its surroundings."""
@@ -102,7 +101,12 @@ class Pipeline:
     def __init__(self, context: SensorContext, parameters: Parameters | None = None) -> None:
         self.context = context
         self.parameters = parameters or Parameters()
-        self._low_site = context.placement in LOW_SITES
+        self._site = Site.of(
+            context.placement,
+            has_gyro=context.has_gyro,
+            rate_hz=context.rate_hz,
+            calibration=context.calibration,
+        )
         self._last_ns: int | None = None
         self._drained_ns: int | None = None
         self._done: list[Findings] = []
@@ -123,7 +127,8 @@ class Pipeline:
         if self.context.has_gyro:
             turning = np.full_like(values, np.nan) if gyro is None else np.asarray(gyro, float)
             values = np.concatenate((values, turning), axis=1)
-        measured = np.isfinite(values).all(axis=1)
+        # an accelerometer that reads nothing at all is not weightless but silent
+        measured = np.isfinite(values).all(axis=1) & (values[:, :3] != 0.0).any(axis=1)
         t_ns, values = t_ns[measured], values[measured]
         if not len(t_ns):
             return
@@ -215,10 +220,9 @@ class Pipeline:
         if new is None:
             return
         if not self._frames:
-            self._next_s = new.k0 // GRID_HZ
-            new = new.padded(new.k0 - self._next_s * GRID_HZ, 0)
+            self._next_s = new.first_s
         self._frames.append(new)
-        while self._seconds_end() >= self._block_end() + CONTEXT_S:
+        while self._frames[-1].end_s >= self._block_end() + CONTEXT_S:
             self._observe(self._block_end())
             self._read(least_ahead=1)
 
@@ -226,18 +230,12 @@ class Pipeline:
         """Observe and read up to the newest sample; the last second is filled up."""
         if not self._frames:
             return
-        last = self._frames[-1]
-        self._frames[-1] = last.padded(0, -(last.k0 + len(last.valid)) % GRID_HZ)
-        end_s = self._seconds_end()
+        self._frames = [joined_frames(self._frames).whole_seconds()]
+        end_s = self._frames[-1].end_s
         while self._next_s < end_s:
             self._observe(min(self._block_end(), end_s))
             self._read(least_ahead=1)
         self._read(least_ahead=0)
-
-    def _seconds_end(self) -> int:
-        """End of the last whole second that has arrived."""
-        last = self._frames[-1]
-        return (last.k0 + len(last.valid)) // GRID_HZ
 
     def _block_end(self) -> int:
         return (self._next_s // BLOCK_S + 1) * BLOCK_S
@@ -246,17 +244,14 @@ class Pipeline:
         """Observe [next_s, stop_s) with the context that there is."""
         start_s = self._next_s
         frames = joined_frames(self._frames)
-        first_s = frames.k0 // GRID_HZ
-        view = frames.part(
-            (start_s - CONTEXT_S - first_s) * GRID_HZ, (stop_s + CONTEXT_S - first_s) * GRID_HZ
-        )
+        view = frames.part(start_s - CONTEXT_S, stop_s + CONTEXT_S).whole_seconds()
         if not self.context.has_gyro:
-            view = replace(view, up=slow_up(view.accel))
-        slow = self.context.rate_hz < self.parameters.wear.least_rate_hz
-        seen = observe(view, start_s, stop_s, low_site=self._low_site, parameters=self.parameters)
-        self._seen.append(replace(seen, still=np.zeros_like(seen.still)) if slow else seen)
+            view = replace(view, up=slow_up(view.up))
+        self._seen.append(
+            observe(view, start_s, stop_s, site=self._site, parameters=self.parameters)
+        )
         self._next_s = stop_s
-        self._frames = [frames.part((stop_s - CONTEXT_S - first_s) * GRID_HZ, None)]
+        self._frames = [frames.part(stop_s - CONTEXT_S, None)]
 
     # -- from blocks to findings --------------------------------------------------------------
 
@@ -278,7 +273,7 @@ class Pipeline:
             joined(self._seen),
             stop_s,
             state.posture,
-            placement=self.context.placement,
+            site=self._site,
             calibration=self.context.calibration,
             parameters=p,
         )

@@ -7,13 +7,15 @@ speed; sitting down brakes without rising.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.filters import high_pass, low_pass
+from analytics.signal.frames import MOTION_HZ
+from analytics.signal.motion import Motion
 from analytics.signal.parameter import parameter
 from analytics.signal.smoothing import from_running_median, moving_mean
 
@@ -58,6 +60,12 @@ class Dip:
     stop: int
     depth_m: float
 
+    def shifted(self, ticks: int) -> Dip:
+        """The same on a clock that began so many ticks earlier."""
+        return replace(
+            self, start=self.start + ticks, bottom=self.bottom + ticks, stop=self.stop + ticks
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Heave:
@@ -76,17 +84,15 @@ class Heave:
 def heave_of(motion: Motion, parameters: DipParameters) -> Heave:
     """Vertical speed and height with everything slower than a slow squat removed."""
     p = parameters
-    high = signal.butter(1, p.high_pass_hz, "high", fs=MOTION_HZ, output="sos")
-    low = signal.butter(2, p.step_hz, fs=MOTION_HZ, output="sos")
     vertical = from_running_median(motion.vertical, rate_hz=MOTION_HZ, window_s=p.bias_s)
-    speed = signal.sosfiltfilt(high, np.cumsum(vertical) / MOTION_HZ)
-    slow = signal.sosfiltfilt(low, speed)
+    speed = high_pass(np.cumsum(vertical) / MOTION_HZ, p.high_pass_hz, rate_hz=MOTION_HZ, order=1)
+    slow = low_pass(speed, p.step_hz, rate_hz=MOTION_HZ)
     width, middle = p.window_s * MOTION_HZ, slice(MOTION_HZ // 2, None, MOTION_HZ)
     swing = moving_mean(slow**2, width)[middle]
     bounce = moving_mean((speed - slow) ** 2, width)[middle]
     return Heave(
         speed=speed,
-        height=signal.sosfiltfilt(high, np.cumsum(speed) / MOTION_HZ),
+        height=high_pass(np.cumsum(speed) / MOTION_HZ, p.high_pass_hz, rate_hz=MOTION_HZ, order=1),
         dominant=(swing > p.swing_mps**2) & (swing > p.swing_ratio**2 * bounce),
         ratio=np.sqrt(swing / np.maximum(bounce, 1e-12)),
     )

@@ -7,6 +7,7 @@ largest for its kind names it.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from analytics.detect.findings import MovementKind
-from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.frames import MOTION_HZ
+from analytics.signal.motion import Motion
 from analytics.signal.parameter import parameter
 from analytics.signal.smoothing import from_running_median
 
@@ -40,6 +42,18 @@ class ExcursionParameters:
     )
     standing_pelvis_deg: float = parameter(
         20.0, unit="deg", reason="a standing pelvis tilts less without a bend"
+    )
+    standing_rotation_deg: float = parameter(
+        30.0, unit="deg", reason="less is the whole body turning a little and back"
+    )
+    no_gyro_deg: float = parameter(
+        25.0, unit="deg", reason="without a gyroscope swaying looks like bending"
+    )
+    rhythm_least: int = parameter(
+        8, unit="1", reason="nobody bends so often in a row outside of exercise"
+    )
+    rhythm_period_s: float = parameter(
+        3.5, unit="s", reason="slowest stroke of rowing that is still one series"
     )
     max_jerk_mps3: float = parameter(
         200.0, unit="m/s3", reason="falling back onto a seat is no bend"
@@ -80,6 +94,12 @@ class Excursion:
     """Hardest knock inside."""
     strength: float
     """Height over the smallest that counts for its kind."""
+
+    def shifted(self, ticks: int) -> Excursion:
+        """The same on a clock that began so many ticks earlier."""
+        return replace(
+            self, start=self.start + ticks, peak=self.peak + ticks, stop=self.stop + ticks
+        )
 
 
 def excursions(
@@ -124,11 +144,16 @@ def _peaks(
     *,
     positive: bool = True,
 ) -> list[Excursion]:
-    peaks, shape = signal.find_peaks(
-        angle_deg,
-        prominence=least_deg * p.prominence_share,
-        wlen=round(longest_s * MOTION_HZ),
-    )
+    if np.ptp(angle_deg) < least_deg * p.prominence_share:
+        return []
+    with warnings.catch_warnings():
+        # the window may cut a prominence down to nothing, which is then too small
+        warnings.filterwarnings("ignore", message="some peaks have a prominence of 0")
+        peaks, shape = signal.find_peaks(
+            angle_deg,
+            prominence=least_deg * p.prominence_share,
+            wlen=round(longest_s * MOTION_HZ),
+        )
     # of a swing from side to side each half counts, wherever the middle was taken to be
     height_deg = np.maximum(angle_deg[peaks], p.swing_share * shape["prominences"])
     large = height_deg >= least_deg

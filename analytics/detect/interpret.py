@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.detect.bends import bends, rhythmic_spans
 from analytics.detect.dips import Dip
 from analytics.detect.excursions import Excursion
 from analytics.detect.findings import SECOND_NS, Movement, MovementKind, Posture
@@ -16,12 +17,10 @@ from analytics.detect.lying import (
     lying_side,
     rolls,
     transitions,
-    turning_deg_s,
 )
 from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
 from analytics.detect.posture import (
-    LOW_SITES,
     Link,
     Neutral,
     Path,
@@ -38,13 +37,12 @@ from analytics.detect.posture import (
     tilt_evidence,
 )
 from analytics.detect.pulses import Pulse
-from analytics.signal.calibration import Calibration, ForwardSource, UpSource
+from analytics.detect.site import Site
+from analytics.signal.calibration import Calibration, UpSource
+from analytics.signal.frames import MOTION_HZ
 from analytics.signal.masks import runs
-from analytics.signal.motion import MOTION_HZ
 
 TICK_NS = SECOND_NS // MOTION_HZ
-FINE_LOW_SITES = frozenset({"L5", "pelvis"})
-"""Fixed to the body, so that small bends of a seated wearer can be told; on a belt they cannot."""
 _REFERENCE_ODDS = 8.0
 """The posture during the reference interval is known."""
 _CARRIED_ODDS = 6.0
@@ -79,7 +77,7 @@ def read(
     final_s: int,
     state: PostureState,
     *,
-    placement: str | None,
+    site: Site,
     calibration: Calibration,
     parameters: Parameters,
 ) -> Reading:
@@ -87,7 +85,7 @@ def read(
 
     Advances `state` to final_s.
     """
-    reader = _Reader(seen, state, placement, calibration, parameters)
+    reader = _Reader(seen, state, site, calibration, parameters)
     return reader.read(final_s)
 
 
@@ -96,29 +94,27 @@ class _Reader:
         self,
         seen: Observations,
         state: PostureState,
-        placement: str | None,
+        site: Site,
         calibration: Calibration,
         parameters: Parameters,
     ) -> None:
         self.seen, self.state, self.p = seen, state, parameters
         self.calibration = calibration
-        self.low_site = placement in LOW_SITES
-        self.fine = placement in FINE_LOW_SITES
-        self.sagittal = calibration.forward is not ForwardSource.UNKNOWN
-        self.upright_known = calibration.up is not UpSource.UNKNOWN
+        self.site = site
         self.offset = seen.first_tick
         self.dips: list[Dip] = []
+        self.rhythm = rhythmic_spans(seen.excursions, parameters.excursions)
 
     def read(self, final_s: int) -> Reading:
         seen, state = self.seen, self.state
         n = final_s - seen.first_s
         measured = np.isfinite(seen.up_by_second[0])
-        if not self.upright_known:
+        if not self.site.upright:
             posture = np.where(seen.walking, Posture.WALKING, Posture.UNKNOWN).astype(np.int8)
             return Reading(posture[:n], np.full(n, np.nan, np.float32), ())
         lying = self._lying()
         walking = seen.walking & ~lying.reshape(-1, MOTION_HZ).any(axis=1)
-        changes = transitions(lying, turning_deg_s(seen.up), self.p.lying)
+        changes = transitions(lying, seen.up, self.p.lying)
         self.dips = [d for d in self._real_dips() if not lying[d.bottom - self.offset]]
         pulses = self._pulses(lying, walking, changes)
         stretches, links = self._stretches(lying, walking, changes, pulses)
@@ -133,7 +129,7 @@ class _Reader:
             _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8) for d in self.dips
         ]
         movements += self._rolls(lying, changes)
-        movements += self._bends(lying, walking, posture, movements)
+        movements += self._bends(posture, movements)
         low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
         final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
         self._advance(n, lying, walking, stretches=stretches, path=path)
@@ -143,11 +139,18 @@ class _Reader:
 
     def _lying(self) -> NDArray[np.bool_]:
         p = self.p.lying
-        enter_deg = p.pelvis_enter_deg if self.low_site else p.enter_deg
-        if self.calibration.up is UpSource.AXES:
+        enter_deg, slack_deg = p.enter_deg, p.hysteresis_deg
+        if self.site.low:
+            enter_deg, slack_deg = p.pelvis_enter_deg, p.pelvis_hysteresis_deg
+        elif self.calibration.up is UpSource.AXES:
             enter_deg = p.nominal_enter_deg
         return lying_mask(
-            self.seen.up, self.state.lying, p, enter_deg=enter_deg, forward_known=self.sagittal
+            self.seen.up,
+            self.state.lying,
+            p,
+            enter_deg=enter_deg,
+            leave_deg=enter_deg - slack_deg,
+            forward_known=self.site.sagittal,
         )
 
     def _pulses(
@@ -155,7 +158,7 @@ class _Reader:
     ) -> list[Pulse]:
         """Height changes that happen upright and are not part of something else."""
         taken = [(c.start + self.offset, c.stop + self.offset) for c in changes]
-        taken += [(d.start, d.stop) for d in self.dips]
+        taken += [(d.start, d.stop) for d in self.dips] + self.rhythm
         steps = np.repeat(walking, MOTION_HZ)
         kept = []
         for pulse in self.seen.pulses:
@@ -177,7 +180,7 @@ class _Reader:
                 0 < abs(other.bottom - dip.bottom) <= near for other in dips[max(0, i - 1) : i + 2]
             )
             one_way = any(
-                max(change_evidence(pulse, p, low_site=self.low_site)) > 1.0
+                max(change_evidence(pulse, self.site, p)) > 1.0
                 for pulse in self.seen.pulses
                 if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
             )
@@ -217,12 +220,12 @@ class _Reader:
             index = borders.get(start)
             cost = lying_links.get(start, plain)
             if index is not None:
-                cost = pulse_link(pulses[index], p, low_site=self.low_site)
+                cost = pulse_link(pulses[index], self.site, p)
             links.append(Link(cost, index))
             middle = (start + stop) // 2
             quiet = ~inside_pulse[start:stop]
             up = self.seen.up[:, start:stop][:, quiet if quiet.any() else slice(None)]
-            sit = tilt_evidence(np.median(up, axis=1), quiet.sum() / MOTION_HZ, neutral, p)
+            sit = tilt_evidence(up.mean(axis=1), quiet.sum() / MOTION_HZ, neutral, p)
             odds = evidence(sit=sit, walking=bool(in_walk[middle]), lying=bool(lying[middle]), p=p)
             if not lying[middle]:
                 odds = odds + self._reference(start, stop)
@@ -232,12 +235,14 @@ class _Reader:
         return stretches, links
 
     def _lying_link(self, change: Transition) -> NDArray[np.float64]:
+        if self.site.slow:
+            return plain_link(self.p.posture)
         reach = MOTION_HZ // 2
         part = slice(change.crossing, change.stop + 3 * reach)
         if change.into:
             part = slice(max(0, change.start - reach), change.crossing)
         lean_deg = None
-        if self.sagittal and self.low_site:
+        if self.site.sagittal and self.site.low:
             ahead, _, above = self.seen.up[:, part]
             lean_deg = float(np.degrees(np.arctan2(-ahead, above)).max())
         return lying_link(
@@ -273,7 +278,7 @@ class _Reader:
             total, count = state.walking_up + ups.sum(axis=1), state.walking_s + ups.shape[1]
             if count >= _WALKING_NEUTRAL_S:
                 standing = total / np.linalg.norm(total)
-        return Neutral(standing, sitting, self.sagittal, self.low_site)
+        return Neutral(standing, sitting, self.site.sagittal, self.site.low)
 
     def _reference(self, start: int, stop: int) -> NDArray[np.float64]:
         out = np.zeros(4)
@@ -300,14 +305,14 @@ class _Reader:
         if before is None or after is None:
             return 0.0
         flexion_deg = None
-        if neutral.standing is not None and self.sagittal:
-            flexion_deg = flexion_from(np.median(up, axis=1), neutral.standing)
+        if neutral.standing is not None and self.site.sagittal:
+            flexion_deg = flexion_from(up.mean(axis=1), neutral.standing)
         squat, bend = low_odds(
             before,
             after,
             duration_s=(stop - start) / MOTION_HZ,
             flexion_deg=flexion_deg,
-            low_site=self.low_site,
+            low_site=self.site.low,
             p=self.p.posture,
         )
         return self.p.posture.walking + max(squat, bend)
@@ -332,7 +337,7 @@ class _Reader:
         posture[flat] = lying_side(self.seen.up_by_second)[flat]
         posture[walking & ~flat] = Posture.WALKING
         probability[flat | walking] = np.nan
-        if not self.sagittal:
+        if not self.site.sagittal:
             posture[flat] = Posture.LYING_SUPINE
         guess = ~flat & ~walking & (probability < 0.5)
         posture[guess] = Posture.UNKNOWN
@@ -356,7 +361,7 @@ class _Reader:
                 continue
             if index is not None:
                 pulse = pulses[index]
-                up, down = change_evidence(pulse, self.p.posture, low_site=self.low_site)
+                up, down = change_evidence(pulse, self.site, self.p.posture)
                 span = (pulse.start, pulse.stop)
                 peak = pulse.excursion_deg
                 if (old, new) == (State.SIT, State.STAND):
@@ -395,7 +400,7 @@ class _Reader:
             middle = (roll.start + roll.stop) / 2
             if any(c.start <= middle <= c.stop for c in changes):
                 continue
-            direction = ("left" if roll.angle_deg > 0 else "right") if self.sagittal else None
+            direction = ("left" if roll.angle_deg > 0 else "right") if self.site.sagittal else None
             found.append(
                 _movement(
                     MovementKind.BED_ROLL,
@@ -408,34 +413,17 @@ class _Reader:
             )
         return found
 
-    def _bends(
-        self,
-        lying: NDArray[np.bool_],
-        walking: NDArray[np.bool_],
-        posture: NDArray[np.int8],
-        others: list[Movement],
-    ) -> list[Movement]:
-        spans = [(m.start_ns // TICK_NS, m.end_ns // TICK_NS) for m in others]
-        found = []
-        for bend in self.seen.excursions:
-            at = bend.peak - self.offset
-            second = at // MOTION_HZ
-            if lying[at] or walking[second]:
-                continue
-            if any(start < bend.stop and bend.start < stop for start, stop in spans):
-                continue
-            if bend.kind is not MovementKind.TRUNK_ROTATION and not self.sagittal:
-                continue
-            # a pelvis that turns or tilts while standing is the whole body turning or stepping
-            forward = bend.kind is MovementKind.FORWARD_BEND
-            large = forward and bend.height_deg >= self.p.excursions.standing_pelvis_deg
-            fine = self.fine and posture[second] == Posture.SITTING
-            if self.low_site and not (fine or large):
-                continue
-            if forward and bend.jerk_mps3 > self.p.excursions.max_jerk_mps3:
-                continue
-            found.append(_bend(bend))
-        return found
+    def _bends(self, posture: NDArray[np.int8], others: list[Movement]) -> list[Movement]:
+        taken = [(m.start_ns // TICK_NS, m.end_ns // TICK_NS) for m in others]
+        found = bends(
+            self.seen.excursions,
+            first_tick=self.offset,
+            posture=posture,
+            taken=[*taken, *self.rhythm],
+            site=self.site,
+            p=self.p.excursions,
+        )
+        return [_bend(bend) for bend in found]
 
     def _advance(
         self,

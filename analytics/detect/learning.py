@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from analytics.detect.parameters import Parameters
 from analytics.detect.walking import walking_seconds
 from analytics.signal.calibration import Calibration, ForwardSource, UpSource, with_mounting
-from analytics.signal.frames import whole_seconds
 from analytics.signal.mounting import WalkingEvidence
 from analytics.signal.orientation import slow_up
 from analytics.signal.stream import FrameStream
@@ -52,9 +51,9 @@ def learn_mounting(
             break
         if frames is None:
             continue
-        frames = whole_seconds(frames)
+        frames = frames.whole_seconds()
         if gyro is None:
-            frames = replace(frames, up=slow_up(frames.accel))
+            frames = replace(frames, up=slow_up(frames.up))
         evidence.add(frames, walking_seconds(frames, parameters.walking), p)
     up_known = evidence.up(p)
     found = with_mounting(calibration, up_known, None)

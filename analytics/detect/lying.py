@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detect.findings import Posture
+from analytics.signal.frames import MOTION_HZ
 from analytics.signal.masks import hysteresis, runs
-from analytics.signal.motion import MOTION_HZ
 from analytics.signal.parameter import parameter
 from analytics.signal.smoothing import moving_mean
 
@@ -19,27 +19,28 @@ class LyingParameters:
     """Which tilt is lying, and what turning over looks like."""
 
     enter_deg: float = parameter(
-        60.0, unit="deg", reason="tilt from upright beyond which a trunk is not carried"
-    )
-    leave_deg: float = parameter(
-        45.0, unit="deg", reason="15 deg of hysteresis: propped-up lying stays lying"
+        50.0, unit="deg", reason="a chest leans back less in a chair, more on a raised bed (W2ISP)"
     )
     pelvis_enter_deg: float = parameter(
         68.0, unit="deg", reason="a slumped pelvis tilts up to 64 deg while sitting (HAPT)"
     )
+    hysteresis_deg: float = parameter(
+        12.0, unit="deg", reason="propped-up lying stays lying while one moves a little"
+    )
+    pelvis_hysteresis_deg: float = parameter(
+        23.0, unit="deg", reason="the same, from 68 deg down to where sitting is sure"
+    )
     side_deg: float = parameter(
-        50.0, unit="deg", reason="nobody sits or stands that far to one side"
+        45.0, unit="deg", reason="nobody sits or stands that far to one side"
+    )
+    nominal_enter_deg: float = parameter(
+        45.0, unit="deg", reason="without a reference the neutral is uncertain by 10 deg"
     )
     least_s: float = parameter(2.0, unit="s", reason="shorter is a bend")
     prone_least_s: float = parameter(
         8.0,
         unit="s",
         reason="a deep bend lasts a few seconds",
-    )
-    nominal_enter_deg: float = parameter(
-        35.0,
-        unit="deg",
-        reason="without an upright reference sitting is unknown anyway: propped-up lying is found",
     )
     still_deg_s: float = parameter(
         10.0, unit="deg/s", reason="turning speed at which a transition begins and ends"
@@ -86,13 +87,13 @@ def lying_mask(
     parameters: LyingParameters,
     *,
     enter_deg: float,
+    leave_deg: float,
     forward_known: bool,
 ) -> NDArray[np.bool_]:
     """(n,) True while lying, from (3, n) up vectors at MOTION_HZ; `initial` holds before them."""
     p = parameters
     tilt = tilt_deg(up)
     enter = tilt > enter_deg
-    leave_deg = min(p.leave_deg, enter_deg - 10.0)
     if forward_known:
         enter |= np.abs(np.degrees(np.arcsin(np.clip(up[1], -1.0, 1.0)))) > p.side_deg
     lying = hysteresis(enter, tilt > leave_deg, initial)
@@ -121,10 +122,13 @@ def turning_deg_s(up: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def transitions(
-    lying: NDArray[np.bool_], turning: NDArray[np.float64], parameters: LyingParameters
+    lying: NDArray[np.bool_], up: NDArray[np.float64], parameters: LyingParameters
 ) -> list[Transition]:
     """Every change of `lying` with the beginning and end of the turn that made it."""
     p = parameters
+    if lying.all() or not lying.any():
+        return []
+    turning = turning_deg_s(up)
     reach = round(p.longest_s * MOTION_HZ)
     found = []
     for crossing in (np.flatnonzero(np.diff(lying.astype(np.int8))) + 1).tolist():
@@ -147,6 +151,8 @@ def rolls(
 ) -> list[Roll]:
     """Turns of the azimuth while lying, from (3, n) up vectors at MOTION_HZ."""
     p = parameters
+    if not lying.any():
+        return []
     hold = round(p.roll_hold_s * MOTION_HZ)
     found = []
     for start, stop in runs(lying & (tilt_deg(up) > p.roll_tilt_deg)).tolist():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
 from analytics.detect.pulses import Pulse, pulses
+from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
 from analytics.detect.walking import walking_seconds
-from analytics.signal.frames import Frames
+from analytics.signal.frames import MOTION_HZ, Frames
 from analytics.signal.masks import runs
-from analytics.signal.motion import MOTION_HZ, motion_of
+from analytics.signal.motion import motion_of
 from analytics.signal.wear import still_seconds
 
 _INSIDE_WALK_S = 2
@@ -62,7 +63,7 @@ class Observations:
 
 
 def observe(
-    frames: Frames, start_s: int, stop_s: int, *, low_site: bool, parameters: Parameters
+    frames: Frames, start_s: int, stop_s: int, *, site: Site, parameters: Parameters
 ) -> Observations:
     """What happens in [start_s, stop_s); the rest of the frames is context."""
     motion = motion_of(frames)
@@ -71,32 +72,31 @@ def observe(
     inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
     offset = motion.first_s * MOTION_HZ
     low, high = start_s * MOTION_HZ, stop_s * MOTION_HZ
-    rises = (_shifted(p, offset) for p in pulses(motion, inside, parameters.pulses))
-    sinks = (
-        replace(d, start=d.start + offset, bottom=d.bottom + offset, stop=d.stop + offset)
-        for d in dips(motion, heave, inside, parameters.dips)
-    )
-    bends = (
-        replace(e, start=e.start + offset, peak=e.peak + offset, stop=e.stop + offset)
-        for e in excursions(motion, low_site=low_site, parameters=parameters.excursions)
-    )
+    rises: list[Pulse] = []
+    sinks: list[Dip] = []
+    turns: list[Excursion] = []
+    if not site.slow:
+        rises = [p.shifted(offset) for p in pulses(motion, inside, parameters.pulses)]
+        sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
+        found = excursions(motion, low_site=site.low, parameters=parameters.excursions)
+        turns = [e.shifted(offset) for e in found]
     steps = steps_of(frames, walking, parameters.steps)
     owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)
     seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
     ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
-    up_by_second = frames.per_second(frames.up)
+    up_by_second = frames.up_by_second()
     return Observations(
         first_s=start_s,
         up_by_second=up_by_second[:, seconds],
         walking=walking[seconds],
-        still=still_seconds(up_by_second, parameters.wear)[seconds],
+        still=still_seconds(up_by_second, parameters.wear)[seconds] & (not site.slow),
         up=motion.up[:, ticks],
         step_ns=steps.step_ns[owned],
         regularity=steps.regularity[seconds],
         activity=motion.activity[ticks],
         pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
         dips=tuple(d for d in sinks if low <= d.bottom < high),
-        excursions=tuple(e for e in bends if low <= e.peak < high),
+        excursions=tuple(e for e in turns if low <= e.peak < high),
     )
 
 
@@ -117,10 +117,6 @@ def joined(parts: Sequence[Observations]) -> Observations:
         dips=tuple(d for part in parts for d in part.dips),
         excursions=tuple(e for part in parts for e in part.excursions),
     )
-
-
-def _shifted(pulse: Pulse, offset: int) -> Pulse:
-    return replace(pulse, start=pulse.start + offset, stop=pulse.stop + offset)
 
 
 def _eroded(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:

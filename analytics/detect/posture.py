@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detect.pulses import Pulse
+from analytics.detect.site import Site
 from analytics.signal.parameter import parameter
 
 
@@ -28,8 +29,6 @@ class State(IntEnum):
     LIE = 3
 
 
-LOW_SITES: Final = frozenset({"waist", "pelvis", "L5"})
-"""Placements that follow the pelvis: sitting tilts them backward."""
 _NEVER: Final = -1e9
 
 
@@ -58,6 +57,9 @@ class PostureParameters:
     high_lever_m: float = parameter(0.4, unit="m", reason="chest above the hips")
     standing_deg: float = parameter(30.0, unit="deg", reason="nobody stands more bent than that")
     per_tilt: float = parameter(0.15, unit="1/deg", reason="7 deg more: three times less sure")
+    no_gyro: float = parameter(
+        2.0, unit="1", reason="without a gyroscope height changes are much less certain"
+    )
     most: float = parameter(5.0, unit="1", reason="no single event is surer than 150 to 1")
     missed: float = parameter(5.0, unit="1", reason="a change of state that left no pulse")
     walking_share: float = parameter(
@@ -150,21 +152,23 @@ class Neutral:
     seen_walking_s: int = field(default=0)
 
 
-def change_evidence(pulse: Pulse, p: PostureParameters, *, low_site: bool) -> tuple[float, float]:
+def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[float, float]:
     """Log odds that a height change is a rise from sitting, and that it is a sitting down."""
-    lever_m = p.low_lever_m if low_site else p.high_lever_m
+    lever_m = p.low_lever_m if site.low else p.high_lever_m
     swung_m = lever_m * float(
         np.cos(np.radians(pulse.stop_deg)) - np.cos(np.radians(pulse.start_deg))
     )
     height_m = pulse.height_m - swung_m
+    seated_up, seated_down = (0.0, 0.0) if site.low else (pulse.start_deg, pulse.stop_deg)
+    less = 0.0 if site.gyro else p.no_gyro
     return (
-        _one_way(pulse, height_m, 1.0, pulse.stop_deg, p),
-        _one_way(pulse, height_m, -1.0, pulse.start_deg, p),
+        _one_way(pulse, height_m, 1.0, max(pulse.stop_deg, seated_up), p) - less,
+        _one_way(pulse, height_m, -1.0, max(pulse.start_deg, seated_down), p) - less,
     )
 
 
 def _one_way(
-    pulse: Pulse, height_m: float, sign: float, standing_deg: float, p: PostureParameters
+    pulse: Pulse, height_m: float, sign: float, tilt_deg: float, p: PostureParameters
 ) -> float:
     height = sign * height_m
     ahead, back = (pulse.max_mps, -pulse.min_mps) if sign > 0 else (-pulse.min_mps, pulse.max_mps)
@@ -173,7 +177,7 @@ def _one_way(
     odds -= p.per_opposite * max(0.0, back / max(ahead, 0.05) - p.opposite_share)
     odds -= p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
     odds -= p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
-    odds -= p.per_tilt * max(0.0, standing_deg - p.standing_deg)
+    odds -= p.per_tilt * max(0.0, tilt_deg - p.standing_deg)
     odds -= p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
     return float(np.clip(odds, -p.most, p.most))
 
@@ -275,9 +279,9 @@ def lying_link(
     return cost
 
 
-def pulse_link(pulse: Pulse, p: PostureParameters, *, low_site: bool) -> NDArray[np.float64]:
+def pulse_link(pulse: Pulse, site: Site, p: PostureParameters) -> NDArray[np.float64]:
     """Border at a height change."""
-    up, down = change_evidence(pulse, p, low_site=low_site)
+    up, down = change_evidence(pulse, site, p)
     cost = np.full((4, 4), _NEVER)
     np.fill_diagonal(cost, 0.0)
     cost[State.SIT, State.STAND] = cost[State.CROUCH, State.STAND] = up

@@ -8,13 +8,14 @@ bias, which moves from one value to the other as the trunk turns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import ndimage, signal
 
-from analytics.signal.motion import MOTION_HZ, Motion
+from analytics.signal.frames import MOTION_HZ
+from analytics.signal.motion import Motion
 from analytics.signal.parameter import parameter
 
 _DT = 1.0 / MOTION_HZ
@@ -39,6 +40,13 @@ class PulseParameters:
     )
     length_cost: float = parameter(
         0.07, unit="1/s", reason="of equally quiet edges the nearest, where drift is least"
+    )
+    not_a_minimum_radps: float = parameter(
+        0.2, unit="rad/s", reason="a moment that is not the quietest around is no edge"
+    )
+    rival_s: float = parameter(1.0, unit="s", reason="half of a rise: its side lobes lie inside")
+    rival_share: float = parameter(
+        0.55, unit="1", reason="side lobes of the matched filter reach half of the peak"
     )
     overlap: float = parameter(0.4, unit="1", reason="share of the shorter of two rival pulses")
 
@@ -68,6 +76,10 @@ class Pulse:
     jerk_mps3: float
     """Hardest knock inside: the landing on a seat."""
     score: float
+
+    def shifted(self, ticks: int) -> Pulse:
+        """The same on a clock that began so many ticks earlier."""
+        return replace(self, start=self.start + ticks, stop=self.stop + ticks)
 
 
 _WIDTHS_S = (0.6, 0.8, 1.0, 1.3)
@@ -99,61 +111,63 @@ def pulses(motion: Motion, ignore: NDArray[np.bool_], parameters: PulseParameter
         strength, height=p.min_velocity_mps, distance=round(p.min_spacing_s * MOTION_HZ)
     )
     peaks = peaks[~ignore[peaks] & motion.valid[peaks]]
-    quiet = _quiet_moments(motion.activity)
-    speed = np.concatenate(([0.0], np.cumsum(motion.vertical))) * _DT
-    spans = {
-        span
-        for peak in peaks
-        if (span := _best_span(int(peak), motion.activity, quiet, speed, p)) is not None
-    }
-    found = [_measure(motion, start, stop, p) for start, stop in sorted(spans)]
+    strongest = ndimage.maximum_filter1d(strength, 2 * round(p.rival_s * MOTION_HZ) + 1)
+    peaks = peaks[strength[peaks] >= p.rival_share * strongest[peaks]]
+    spans = _best_spans(peaks, motion, p)
+    found = [_measure(motion, start, stop, p) for start, stop in spans]
     return _without_rivals(found, p.overlap)
 
 
-def _quiet_moments(activity: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Local minima of activity, ends included."""
-    inner = (activity[1:-1] <= activity[:-2]) & (activity[1:-1] < activity[2:])
-    return np.concatenate(([0], np.flatnonzero(inner) + 1, [len(activity) - 1]))
-
-
-def _best_span(
-    peak: int,
-    activity: NDArray[np.float64],
-    quiet: NDArray[np.int64],
-    speed: NDArray[np.float64],
-    p: PulseParameters,
-) -> tuple[int, int] | None:
+def _best_spans(
+    peaks: NDArray[np.int64], motion: Motion, p: PulseParameters
+) -> list[tuple[int, int]]:
+    """Beginning and end of each pulse: the pair of quiet moments around its peak that leaves the
+    least velocity over, is quiet and near."""
     near, far = round(p.edge_near_s * MOTION_HZ), round(p.edge_far_s * MOTION_HZ)
-    starts = _choices(quiet, activity, peak - far, peak - near, p.edge_choices)
-    stops = _choices(quiet, activity, peak + near, peak + far, p.edge_choices)
-    if not len(starts) or not len(stops):
-        return None
-    i, j = starts[:, None], stops[None, :]
-    span = (j - i) * _DT
-    last = len(activity)
-    bias_i = (speed[np.minimum(i + 4, last)] - speed[np.maximum(i - 8, 0)]) / (
-        (np.minimum(i + 4, last) - np.maximum(i - 8, 0)) * _DT
-    )
-    bias_j = (speed[np.minimum(j + 8, last)] - speed[np.maximum(j - 4, 0)]) / (
-        (np.minimum(j + 8, last) - np.maximum(j - 4, 0)) * _DT
-    )
-    left = speed[j] - speed[i] - 0.5 * (bias_i + bias_j) * span
-    cost = p.drift_cost * np.abs(left) + p.unrest_cost * (activity[i] + activity[j])
-    cost += p.length_cost * span
-    a, b = np.unravel_index(int(np.argmin(cost)), cost.shape)
-    return int(starts[a]), int(stops[b])
+    last = len(motion) - 1
+    peaks = peaks[(peaks >= near) & (peaks <= last - near)]
+    if not len(peaks):
+        return []
+    starts, start_cost = _quiet_moments(peaks[:, None] - np.arange(near, far + 1), motion, p)
+    stops, stop_cost = _quiet_moments(peaks[:, None] + np.arange(near, far + 1), motion, p)
+    speed = np.concatenate(([0.0], np.cumsum(motion.vertical))) * _DT
+    i, j = starts[:, :, None], stops[:, None, :]
+    bias_i = _mean_between(speed, np.maximum(i - 8, 0), np.minimum(i + 4, last + 1))
+    bias_j = _mean_between(speed, np.maximum(j - 4, 0), np.minimum(j + 8, last + 1))
+    left = speed[j] - speed[i] - 0.5 * (bias_i + bias_j) * (j - i) * _DT
+    cost = p.drift_cost * np.abs(left) + start_cost[:, :, None] + stop_cost[:, None, :]
+    best = cost.reshape(len(peaks), -1).argmin(axis=1)
+    rows = np.arange(len(peaks))
+    a, b = np.divmod(best, stops.shape[1])
+    pairs = zip(starts[rows, a].tolist(), stops[rows, b].tolist(), strict=True)
+    return sorted(set(pairs))
 
 
-def _choices(
-    quiet: NDArray[np.int64], activity: NDArray[np.float64], low: int, high: int, most: int
-) -> NDArray[np.int64]:
-    """The quietest of the quiet moments in [low, high], and the quietest sample itself."""
-    low, high = max(low, 0), min(high, len(activity) - 1)
-    if high <= low:
-        return np.empty(0, np.int64)
-    inside = quiet[np.searchsorted(quiet, low) : np.searchsorted(quiet, high, "right")]
-    inside = inside[np.argsort(activity[inside], kind="stable")[:most]]
-    return np.union1d(inside, [low + int(np.argmin(activity[low : high + 1]))])
+def _quiet_moments(
+    windows: NDArray[np.int64], motion: Motion, p: PulseParameters
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The quietest local minima of activity in each row of samples, and what each costs."""
+    last = len(motion) - 1
+    at = np.clip(windows, 1, last - 1)
+    activity = motion.activity
+    here = activity[at]
+    quiet = (here <= activity[at - 1]) & (here <= activity[at + 1])
+    # a window without a minimum is quietest at one of its ends
+    unrest = here + np.where(quiet, 0.0, p.not_a_minimum_radps)
+    unrest = unrest + np.where(at == windows, 0.0, 1e3)
+    keep = min(p.edge_choices, windows.shape[1])
+    chosen = np.argpartition(unrest, keep - 1, axis=1)[:, :keep]
+    chosen.sort(axis=1)
+    cost = p.unrest_cost * unrest + p.length_cost * _DT * np.arange(windows.shape[1])
+    return np.take_along_axis(at, chosen, axis=1), np.take_along_axis(cost, chosen, axis=1)
+
+
+def _mean_between(
+    total: NDArray[np.float64], low: NDArray[np.int64], high: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean acceleration between samples, from its running integral."""
+    mean: NDArray[np.float64] = (total[high] - total[low]) / ((high - low) * _DT)
+    return mean
 
 
 def _measure(motion: Motion, start: int, stop: int, p: PulseParameters) -> Pulse:

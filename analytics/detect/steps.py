@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from analytics.signal.calibration import GRAVITY_MPS2
+from analytics.signal.filters import band_pass, low_pass
 from analytics.signal.frames import Frames
 from analytics.signal.grid import GRID_HZ, GRID_NS
 from analytics.signal.masks import runs
@@ -58,13 +59,13 @@ class Steps:
 
 def steps_of(frames: Frames, walking: NDArray[np.bool_], parameters: StepParameters) -> Steps:
     """Steps of the walking seconds and just beyond."""
+    whole = frames.vertical() - GRAVITY_MPS2 if walking.any() else np.empty(0)
     regularity = np.full(frames.seconds, np.nan)
     found = [np.empty(0, np.int64)]
     for first, last in runs(walking):
         low = max(0, int((first - parameters.reach_s) * GRID_HZ) - 2 * GRID_HZ)
         high = min(len(frames.valid), int((last + parameters.reach_s) * GRID_HZ) + 2 * GRID_HZ)
-        up, accel = frames.up[:, low:high], frames.accel[:, low:high]
-        vertical = np.einsum("ij,ij->j", accel, up) - GRAVITY_MPS2
+        vertical = whole[low:high]
         inside = (int(first) * GRID_HZ - low, int(last) * GRID_HZ - low)
         points, regular = _stretch(vertical, inside, parameters)
         regularity[first:last] = regular
@@ -86,16 +87,13 @@ def _stretch(
     vertical: NDArray[np.float64], inside: tuple[int, int], p: StepParameters
 ) -> tuple[NDArray[np.float64], float]:
     """Steps (in grid points, with a fraction) and regularity of one stretch of walking."""
-    band = signal.butter(2, [0.5, 5.0], "bandpass", fs=GRID_HZ, output="sos")
-    paced = signal.sosfiltfilt(band, vertical)[inside[0] : inside[1]]
+    paced = band_pass(vertical, 0.5, 5.0, rate_hz=GRID_HZ)[inside[0] : inside[1]]
     period, regular = step_period(paced, p)
     if period is None:
         return np.empty(0), np.nan
-    cut_hz = min(p.low_pass_steps * GRID_HZ / period, 0.4 * GRID_HZ)
-    low = signal.butter(2, cut_hz, fs=GRID_HZ, output="sos")
-    drift = signal.butter(1, 0.25, fs=GRID_HZ, output="sos")
-    crest = signal.sosfiltfilt(low, vertical)
-    crest -= signal.sosfiltfilt(drift, crest)
+    cut_hz = round(p.low_pass_steps * GRID_HZ / period, 1)
+    crest = low_pass(vertical, cut_hz, rate_hz=GRID_HZ)
+    crest = crest - low_pass(crest, 0.25, rate_hz=GRID_HZ, order=1)
     peaks, _ = signal.find_peaks(crest, distance=max(1, int(p.min_spacing * period)), height=0.0)
     core = (peaks >= inside[0]) & (peaks < inside[1])
     if not core.any():

@@ -9,20 +9,17 @@ journal.pone.0256541). The norm needs no orientation, so any mounting gives the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy.fft import next_fast_len
 
 from analytics.signal.calibration import GRAVITY_MPS2
-from analytics.signal.frames import Frames
+from analytics.signal.filters import band_pass
+from analytics.signal.frames import MOTION_HZ, Frames, pair_means
 from analytics.signal.grid import GRID_HZ
 from analytics.signal.masks import fill_breaks, keep_runs
 from analytics.signal.parameter import parameter
-
-_HZ: Final = 25
-"""Rate at which periodicity is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +49,24 @@ class WalkingParameters:
 
 
 def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np.bool_]:
-    """(seconds,) True where the wearer walks, judged inside these frames."""
+    """(seconds,) True where the wearer walks, judged inside these frames of whole seconds."""
     p = parameters
-    norm = np.linalg.norm(frames.accel, axis=0) / GRAVITY_MPS2
-    if len(norm) < 2 * GRID_HZ:
+    if frames.seconds < 2:
         return np.zeros(frames.seconds, bool)
-    band = signal.butter(2, [p.band_low_hz, p.band_high_hz], "bandpass", fs=GRID_HZ, output="sos")
-    slow = signal.sosfiltfilt(band, norm - 1.0)[::2]
-    slow[~frames.valid[::2]] = 0.0
-    short = _vote(slow, p.window_s, p.min_sd_g, p.min_periodicity, (p.min_period_s, p.max_period_s))
-    long = _vote(
-        slow,
-        p.long_window_s,
-        p.long_min_sd_g,
-        p.long_min_periodicity,
-        (p.min_period_s, p.long_max_period_s),
-    )
-    vote = short | long
+    norm = pair_means(np.sqrt(np.einsum("ij,ij->j", frames.accel, frames.accel)))
+    swing = band_pass(norm / GRAVITY_MPS2 - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ)
+    swing[~frames.pairs_valid()] = 0.0
+    vote = np.zeros(frames.seconds, bool)
+    for window_s, min_sd_g, least, longest_s in (
+        (p.window_s, p.min_sd_g, p.min_periodicity, p.max_period_s),
+        (p.long_window_s, p.long_min_sd_g, p.long_min_periodicity, p.long_max_period_s),
+    ):
+        windows = _windows(swing, window_s)
+        power = np.einsum("ij,ij->i", windows, windows)
+        strong = np.flatnonzero((power > windows.shape[1] * min_sd_g**2) & ~vote)
+        if len(strong):
+            lags = round(p.min_period_s * MOTION_HZ), round(longest_s * MOTION_HZ)
+            vote[strong] = _periodicity(windows[strong], *lags) > least
     around = np.pad(vote.astype(np.int8), 1)
     votes = around[:-2] + around[1:-1] + around[2:] >= 2
     measured = frames.valid.reshape(-1, GRID_HZ).mean(axis=1) > 0.5
@@ -77,33 +75,20 @@ def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np
     return walking
 
 
-def _vote(
-    slow: NDArray[np.float64],
-    window_s: float,
-    min_sd_g: float,
-    min_periodicity: float,
-    periods_s: tuple[float, float],
-) -> NDArray[np.bool_]:
-    """(seconds,) strong and periodic in the window around each second; `slow` at _HZ."""
-    width = round(window_s * _HZ)
-    before = (width - _HZ) // 2
-    padded = np.pad(slow, (before, width - _HZ - before))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[::_HZ]
-    windows = windows - windows.mean(axis=1, keepdims=True)
-    power = np.einsum("ij,ij->i", windows, windows)
-    strong = np.flatnonzero(power > width * min_sd_g**2)
-    out = np.zeros(len(windows), bool)
-    if len(strong):
-        low, high = (round(period_s * _HZ) for period_s in periods_s)
-        out[strong] = _periodicity(windows[strong], low, high) > min_periodicity
-    return out
+def _windows(swing: NDArray[np.float64], window_s: float) -> NDArray[np.float64]:
+    """(seconds, width) stretches around each second."""
+    width = round(window_s * MOTION_HZ)
+    before = (width - MOTION_HZ) // 2
+    padded = np.pad(swing, (before, width - MOTION_HZ - before))
+    return np.lib.stride_tricks.sliding_window_view(padded, width)[::MOTION_HZ]
 
 
 def _periodicity(windows: NDArray[np.float64], lag_low: int, lag_high: int) -> NDArray[np.float64]:
     """(n,) highest local maximum of the unbiased autocorrelation between two lags."""
     width = windows.shape[1]
-    spectrum = np.fft.rfft(windows, 2 * width, axis=1)
-    correlation = np.fft.irfft(np.abs(spectrum) ** 2, 2 * width, axis=1)[:, : lag_high + 2]
+    windows = windows - windows.mean(axis=1, keepdims=True)
+    spectrum = np.fft.rfft(windows, next_fast_len(width + lag_high + 2, real=True), axis=1)
+    correlation = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)[:, : lag_high + 2]
     correlation /= correlation[:, :1]
     correlation *= width / (width - np.arange(lag_high + 2))
     inner = correlation[:, lag_low : lag_high + 1]

@@ -15,6 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 GRAVITY_MPS2: Final = 9.80665
+SLOPE_DEG: Final = {
+    "sternum": 24.0,
+    "T4": -26.0,
+    "upper_back": -26.0,
+    "L5": -8.0,
+    "waist": -8.0,
+    "pelvis": -8.0,
+}
+"""How far up leans towards the sensor's forward axis on an upright wearer, because the body slopes
+there: medians of DSADS (sternum), SittingPosture (T4, L5) and SisFall (waist); T12 and T10 are
+vertical."""
 STILL_SPREAD_MPS2: Final = 0.6
 """Quiet standing stays within 0.2 m/s2 of its mean; a step exceeds 1 m/s2."""
 
@@ -88,12 +99,13 @@ def calibrate(
     reference_ns: tuple[int, int] | None,
     reference_posture: str | None = None,
     axes: Mapping[str, str | None] | None = None,
+    placement: str | None = None,
 ) -> Calibration:
     """Calibration from the samples of a quiet upright interval.
 
     t_ns (n,), accel (n, 3) m/s2, gyro (n, 3) rad/s, all in sensor axes; samples outside
     `reference_ns` are not used. Without an interval (or without valid samples in it) up is the
-    axis that `axes` names, or unknown.
+    axis that `axes` names, corrected for how the body slopes at `placement`, or unknown.
     """
     axes = axes or {}
     up_axis, forward_axis = sensor_axis(axes.get("up")), _forward_axis(axes)
@@ -102,7 +114,7 @@ def calibrate(
         inside = (t_ns >= reference_ns[0]) & (t_ns <= reference_ns[1])
         inside &= np.isfinite(accel).all(axis=1)
     if not inside.any():
-        return _nominal(up_axis, forward_axis)
+        return _nominal(up_axis, forward_axis, SLOPE_DEG.get(placement or "", 0.0))
     up = np.median(accel[inside], axis=0)
     gravity_mps2 = float(np.linalg.norm(up))
     spread = float(np.percentile(np.linalg.norm(accel[inside] - up, axis=1), 90))
@@ -132,7 +144,9 @@ def _forward_axis(axes: Mapping[str, str | None]) -> NDArray[np.float64] | None:
 
 
 def _nominal(
-    up_axis: NDArray[np.float64] | None, forward_axis: NDArray[np.float64] | None
+    up_axis: NDArray[np.float64] | None,
+    forward_axis: NDArray[np.float64] | None,
+    slope_deg: float,
 ) -> Calibration:
     """What the stated axes alone can give."""
     if up_axis is None:
@@ -146,8 +160,12 @@ def _nominal(
             reference_posture=None,
             still=False,
         )
+    up = up_axis
+    if forward_axis is not None:
+        slope = np.radians(slope_deg)
+        up = np.cos(slope) * up_axis + np.sin(slope) * forward_axis
     return Calibration(
-        rotation=rotation_of(up_axis, forward_axis),
+        rotation=rotation_of(up, forward_axis),
         gravity_mps2=GRAVITY_MPS2,
         gyro_bias_radps=None,
         up=UpSource.AXES,

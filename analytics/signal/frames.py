@@ -1,71 +1,101 @@
-"""A stretch of the 50 Hz grid in trunk axes: what every detector reads."""
+"""A stretch of the grid in trunk axes: what every detector reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analytics.signal.grid import GRID_HZ
 
+MOTION_HZ: Final = 25
+"""Rate of orientation and of everything slower than a step; half of the grid's rate."""
+PAIR: Final = GRID_HZ // MOTION_HZ
+
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Consecutive grid points k0 .. k0 + n - 1, whole seconds."""
+    """Consecutive grid points k0 .. k0 + n - 1; k0 and n are even."""
 
     k0: int
-    """Grid index of the first point; a multiple of GRID_HZ."""
+    """Grid index of the first point."""
     valid: NDArray[np.bool_]
     """(n,) False where nothing was measured."""
-    up: NDArray[np.float64]
-    """(3, n) unit vector of up in trunk axes (forward, left, up)."""
     accel: NDArray[np.float64]
-    """(3, n) m/s2 in trunk axes, scaled so that rest reads 9.80665."""
+    """(3, n) m/s2 in trunk axes (forward, left, up), scaled so that rest reads 9.80665."""
+    up: NDArray[np.float64]
+    """(3, n / 2) unit vector of up in trunk axes, one for each pair of points."""
     gyro: NDArray[np.float64] | None
-    """(3, n) rad/s in trunk axes."""
+    """(3, n / 2) rad/s in trunk axes, one for each pair of points."""
 
     @property
     def seconds(self) -> int:
         """Number of whole seconds."""
         return len(self.valid) // GRID_HZ
 
-    def per_second(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean over the valid points of each second, (..., n) -> (..., seconds); NaN where none."""
-        weight = self.valid.reshape(-1, GRID_HZ)
-        total = (values.reshape(*values.shape[:-1], -1, GRID_HZ) * weight).sum(axis=-1)
-        count = weight.sum(axis=-1)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    @property
+    def first_s(self) -> int:
+        """Second of the first point."""
+        return self.k0 // GRID_HZ
 
-    def part(self, start: int, stop: int | None) -> Frames:
-        """Grid points start .. stop - 1, as far as they exist."""
-        start = max(0, start)
+    @property
+    def end_s(self) -> int:
+        """End of the last whole second."""
+        return (self.k0 + len(self.valid)) // GRID_HZ
+
+    def up_by_second(self) -> NDArray[np.float64]:
+        """(3, seconds) mean up over the measured pairs of each second; NaN where there are none."""
+        weight = self.pairs_valid().reshape(-1, MOTION_HZ)
+        total = np.einsum("ijk,jk->ij", self.up.reshape(3, -1, MOTION_HZ), weight)
+        count = weight.sum(axis=1)
+        mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        return mean
+
+    def pairs_valid(self) -> NDArray[np.bool_]:
+        """(n / 2,) True where both points of a pair were measured."""
+        return np.logical_and(self.valid[::PAIR], self.valid[1::PAIR])
+
+    def vertical(self) -> NDArray[np.float64]:
+        """(n,) m/s2, acceleration along up, gravity included."""
+        x, y, z = self.accel
+        ahead, left, above = np.repeat(self.up, PAIR, axis=1)
+        along: NDArray[np.float64] = x * ahead + y * left + z * above
+        return along
+
+    def part(self, start_s: int, stop_s: int | None) -> Frames:
+        """The whole seconds from start_s to stop_s (absolute), as far as they exist."""
+        low = max(0, start_s * GRID_HZ - self.k0)
+        high = len(self.valid) if stop_s is None else max(0, stop_s * GRID_HZ - self.k0)
+        pairs = slice(low // PAIR, high // PAIR)
         return Frames(
-            self.k0 + start,
-            self.valid[start:stop],
-            self.up[:, start:stop],
-            self.accel[:, start:stop],
-            None if self.gyro is None else self.gyro[:, start:stop],
+            self.k0 + low,
+            self.valid[low:high],
+            self.accel[:, low:high],
+            self.up[:, pairs],
+            None if self.gyro is None else self.gyro[:, pairs],
         )
 
-    def padded(self, lead: int, trail: int) -> Frames:
-        """The same with so many points before and after that were not measured."""
+    def whole_seconds(self) -> Frames:
+        """The same, filled up to whole seconds on both sides with points not measured."""
+        lead, trail = self.k0 % GRID_HZ, -(self.k0 + len(self.valid)) % GRID_HZ
         if not lead and not trail:
             return self
-        pad = ((0, 0), (lead, trail))
+        pairs = ((0, 0), (lead // PAIR, trail // PAIR))
         return Frames(
             self.k0 - lead,
             np.pad(self.valid, (lead, trail)),
-            np.pad(self.up, pad, mode="edge"),
-            np.pad(self.accel, pad, mode="edge"),
-            None if self.gyro is None else np.pad(self.gyro, pad),
+            np.pad(self.accel, ((0, 0), (lead, trail)), mode="edge"),
+            np.pad(self.up, pairs, mode="edge"),
+            None if self.gyro is None else np.pad(self.gyro, pairs),
         )
 
 
-def whole_seconds(frames: Frames) -> Frames:
-    """The frames, filled up to whole seconds on both sides."""
-    end = frames.k0 + len(frames.valid)
-    return frames.padded(frames.k0 % GRID_HZ, -end % GRID_HZ)
+def pair_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., n / 2) means of pairs along the last axis."""
+    mean: NDArray[np.float64] = 0.5 * (values[..., ::PAIR] + values[..., 1::PAIR])
+    return mean
 
 
 def joined_frames(parts: list[Frames]) -> Frames:
@@ -76,7 +106,7 @@ def joined_frames(parts: list[Frames]) -> Frames:
     return Frames(
         parts[0].k0,
         np.concatenate([part.valid for part in parts]),
-        np.concatenate([part.up for part in parts], axis=1),
         np.concatenate([part.accel for part in parts], axis=1),
+        np.concatenate([part.up for part in parts], axis=1),
         np.concatenate(gyro, axis=1) if gyro else None,
     )

@@ -10,14 +10,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 from analytics.signal.calibration import GRAVITY_MPS2
-from analytics.signal.frames import Frames
+from analytics.signal.filters import low_pass
+from analytics.signal.frames import MOTION_HZ, PAIR, Frames, pair_means
 from analytics.signal.grid import GRID_HZ
 
-MOTION_HZ: Final = 25
-_STEP: Final = GRID_HZ // MOTION_HZ
 _VERTICAL_HZ: Final = 4.0
 """Rising and sitting down happen below 2 Hz; steps and knocks above are noise here."""
 _UP_HZ: Final = 2.0
@@ -50,41 +48,38 @@ class Motion:
 
 
 def motion_of(frames: Frames) -> Motion:
-    """The slow signals of some frames."""
-    raw = np.einsum("ij,ij->j", frames.accel, frames.up)
-    vertical = _halved(raw) - GRAVITY_MPS2
-    up = _halved(frames.up)
-    accel = _halved(frames.accel)
-    norm = np.sqrt(np.einsum("ij,ij->j", accel, accel))
-    slow_up = _low(up, _UP_HZ)
-    slow_up /= np.maximum(np.sqrt(np.einsum("ij,ij->j", slow_up, slow_up)), 1e-9)
+    """The slow signals of some frames of whole seconds."""
+    raw = frames.vertical()
+    norm = np.sqrt(np.einsum("ij,ij->j", frames.accel, frames.accel))
+    norm = pair_means(norm)
     yaw = None
     if frames.gyro is not None:
-        gyro = _halved(frames.gyro)
-        turning = np.sqrt(np.einsum("ij,ij->j", gyro, gyro))
-        yaw = _low(np.einsum("ij,ij->j", gyro, up), _UP_HZ)
+        turning = np.sqrt(np.einsum("ij,ij->j", frames.gyro, frames.gyro))
+        about_up = np.einsum("ij,ij->j", frames.gyro, frames.up)
+        *slow_up, yaw = _low(np.concatenate((frames.up, about_up[None])), _UP_HZ)
+        up = _unit(np.stack(slow_up))
     else:
-        speed = np.gradient(slow_up, 1.0 / MOTION_HZ, axis=1)
+        up = _unit(_low(frames.up, _UP_HZ))
+        speed = np.gradient(up, 1.0 / MOTION_HZ, axis=1)
         turning = np.sqrt(np.einsum("ij,ij->j", speed, speed))
     shaking = np.abs(norm - _low(norm, 0.5)) / _JERKY_MPS2_PER_RADPS
+    jerk = np.abs(np.diff(raw, prepend=raw[:1])) * GRID_HZ
     return Motion(
-        first_s=frames.k0 // GRID_HZ,
-        valid=np.logical_and(frames.valid[::_STEP], frames.valid[1::_STEP]),
-        vertical=_low(vertical, _VERTICAL_HZ),
-        up=slow_up,
-        jerk=np.abs(np.diff(raw, prepend=raw[:1])).reshape(-1, _STEP).max(axis=1) * GRID_HZ,
+        first_s=frames.first_s,
+        valid=frames.pairs_valid(),
+        vertical=_low(pair_means(raw) - GRAVITY_MPS2, _VERTICAL_HZ),
+        up=up,
+        jerk=np.maximum(jerk[::PAIR], jerk[1::PAIR]),
         activity=_low(turning + shaking, _ACTIVITY_HZ, order=1),
         yaw_radps=yaw,
     )
 
 
-def _halved(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pair means along the last axis."""
-    mean: NDArray[np.float64] = 0.5 * (values[..., ::_STEP] + values[..., 1::_STEP])
-    return mean
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = np.sqrt(np.einsum("ij,ij->j", vectors, vectors))
+    out: NDArray[np.float64] = vectors / np.maximum(size, 1e-9)
+    return out
 
 
 def _low(values: NDArray[np.float64], hz: float, order: int = 2) -> NDArray[np.float64]:
-    sections = signal.butter(order, hz, fs=MOTION_HZ, output="sos")
-    out: NDArray[np.float64] = signal.sosfiltfilt(sections, values, axis=-1)
-    return out
+    return low_pass(values, hz, rate_hz=MOTION_HZ, order=order)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from analytics.signal.frames import Frames
-from analytics.signal.grid import GRID_HZ
+from analytics.signal.filters import band_pass
+from analytics.signal.frames import MOTION_HZ, Frames, pair_means
 from analytics.signal.parameter import parameter
 
 
@@ -50,20 +50,19 @@ class WalkingEvidence:
 
     def add(self, frames: Frames, walking: NDArray[np.bool_], p: MountingParameters) -> None:
         """Add the walking seconds of frames that are in sensor axes."""
-        points = np.repeat(walking, GRID_HZ) & frames.valid
-        if points.sum() < 2 * GRID_HZ:
+        points = np.repeat(walking, MOTION_HZ) & frames.pairs_valid()
+        if points.sum() < 2 * MOTION_HZ:
             return
-        band = signal.butter(
-            2, [p.band_low_hz, p.band_high_hz], "bandpass", fs=GRID_HZ, output="sos"
+        accel = band_pass(
+            pair_means(frames.accel), p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ
         )
-        accel = signal.sosfiltfilt(band, frames.accel, axis=1)
         vertical = signal.hilbert(np.einsum("ij,ij->j", accel, frames.up))
         up = frames.up[:, points].sum(axis=1)
         cross = (accel[:, points] * np.conj(vertical[points])).sum(axis=1)
         self.up_sum = up if self.up_sum is None else self.up_sum + up
         self.cross_sum = cross if self.cross_sum is None else self.cross_sum + cross
         self.power += float((np.abs(vertical[points]) ** 2).sum())
-        self.seconds += float(points.sum()) / GRID_HZ
+        self.seconds += float(points.sum()) / MOTION_HZ
 
     def up(self, p: MountingParameters) -> NDArray[np.float64] | None:
         """(3,) unit vector of up while walking; None without enough walking."""
@@ -75,7 +74,7 @@ class WalkingEvidence:
         """(3,) unit vector of forward, perpendicular to `up`; None when walking does not tell."""
         if self.cross_sum is None or self.seconds < p.least_s or self.power <= 0.0:
             return None
-        points = self.seconds * GRID_HZ
+        points = self.seconds * MOTION_HZ
         cross = self.cross_sum / np.sqrt(self.power * points)
         turned = cross * np.exp(-1j * np.radians(p.phase_deg))
         ahead: NDArray[np.float64] = np.real(turned) - (np.real(turned) @ up) * up

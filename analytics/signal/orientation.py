@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 from vqf import VQF  # type: ignore[import-untyped]
 
-from analytics.signal.grid import GRID_HZ
+from analytics.signal.filters import low_pass
+from analytics.signal.frames import MOTION_HZ
 
 _BIAS_SIGMA_DPS = 0.1
 """How well a still reference interval fixes the gyroscope bias."""
 
 
 class UpFilter:
-    """Direction of up over a stream of grid points."""
+    """Direction of up over a stream of samples at MOTION_HZ."""
 
     def __init__(self, gyro_bias_radps: NDArray[np.float64] | None) -> None:
-        self._vqf = VQF(1.0 / GRID_HZ)
+        self._vqf = VQF(1.0 / MOTION_HZ)
         if gyro_bias_radps is not None:
             self._vqf.setBiasEstimate(gyro_bias_radps, np.deg2rad(_BIAS_SIGMA_DPS))
 
@@ -35,11 +35,10 @@ class UpFilter:
 
 def slow_up(accel: NDArray[np.float64]) -> NDArray[np.float64]:
     """(3, n) unit vectors from acceleration alone: below 1 Hz it is gravity unless one moves."""
-    if accel.shape[1] < 2 * GRID_HZ:
+    if accel.shape[1] < 2 * MOTION_HZ:
         slow = np.repeat(accel.mean(axis=1, keepdims=True), accel.shape[1], axis=1)
     else:
-        low = signal.butter(2, 1.0, fs=GRID_HZ, output="sos")
-        slow = signal.sosfiltfilt(low, accel, axis=1)
+        slow = low_pass(accel, 1.0, rate_hz=MOTION_HZ)
     size = np.sqrt(np.einsum("ij,ij->j", slow, slow))
     up: NDArray[np.float64] = slow / np.maximum(size, 1e-9)
     return up

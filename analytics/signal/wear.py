@@ -26,9 +26,6 @@ class WearParameters:
     )
     window_s: int = parameter(30, unit="s", reason="several breaths")
     least_s: int = parameter(600, unit="s", reason="a wearer is never so still for ten minutes")
-    least_rate_hz: float = parameter(
-        10.0, unit="Hz", reason="slower sources repeat values and look still"
-    )
 
 
 def still_seconds(up_by_second: NDArray[np.float64], p: WearParameters) -> NDArray[np.bool_]:

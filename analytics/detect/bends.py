@@ -1,0 +1,66 @@
+"""Which trunk excursions are bends and turns of the wearer, and which are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.excursions import Excursion, ExcursionParameters
+from analytics.detect.findings import MovementKind, Posture
+from analytics.detect.site import Site
+from analytics.signal.frames import MOTION_HZ
+from analytics.signal.masks import runs
+
+Span = tuple[int, int]
+
+
+def rhythmic_spans(found: Sequence[Excursion], p: ExcursionParameters) -> list[Span]:
+    """(start, stop) ticks of long series of one kind: rowing or rocking, not bends."""
+    spans = []
+    for kind in {item.kind for item in found}:
+        same = [item for item in found if item.kind is kind]
+        peaks = np.array([item.peak for item in same])
+        for first, last in runs(np.diff(peaks) <= p.rhythm_period_s * MOTION_HZ).tolist():
+            if last - first + 1 >= p.rhythm_least:
+                spans.append((same[first].start, same[last].stop))
+    return sorted(spans)
+
+
+def bends(
+    found: Sequence[Excursion],
+    *,
+    first_tick: int,
+    posture: NDArray[np.int8],
+    taken: Sequence[Span],
+    site: Site,
+    p: ExcursionParameters,
+) -> list[Excursion]:
+    """The excursions that count.
+
+    posture: (seconds,) from first_tick on; taken: (start, stop) ticks of other movements.
+    """
+    return [
+        bend
+        for bend in found
+        if not any(start < bend.stop and bend.start < stop for start, stop in taken)
+        and _counts(bend, Posture(int(posture[(bend.peak - first_tick) // MOTION_HZ])), site, p)
+    ]
+
+
+def _counts(bend: Excursion, posture: Posture, site: Site, p: ExcursionParameters) -> bool:
+    seated = posture is Posture.SITTING
+    if not seated and posture is not Posture.STANDING:
+        return False
+    forward = bend.kind is MovementKind.FORWARD_BEND
+    turn = bend.kind is MovementKind.TRUNK_ROTATION
+    if not (site.sagittal or turn) or (forward and bend.jerk_mps3 > p.max_jerk_mps3):
+        return False
+    if site.low:
+        # a standing pelvis that turns or tilts is the whole body turning or stepping
+        large = forward and bend.height_deg >= p.standing_pelvis_deg
+        return large or (site.fixed_low and seated)
+    if turn and not seated:
+        return bend.height_deg >= p.standing_rotation_deg
+    return site.gyro or bend.height_deg >= p.no_gyro_deg
