@@ -2,57 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from analytics.detect.learning import learn_mounting
+import numpy as np
+
+from analytics.detect.findings import Findings, join
+from analytics.detect.learning import MountingLearner
 from analytics.detect.parameters import Parameters
 from analytics.pipeline import Pipeline, SensorContext
-from analytics.recording import Recording
+from analytics.recording import Header, Samples
 from analytics.result import document
-from analytics.signal.calibration import calibrate
+from analytics.signal.calibration import Calibration, calibrate
 
 
-def context_of(recording: Recording, parameters: Parameters | None = None) -> SensorContext:
+class Source(Protocol):
+    """A recording in memory or on disk."""
+
+    @property
+    def header(self) -> Header:
+        """What is known besides the samples."""
+
+    @property
+    def length_s(self) -> float:
+        """About how long it is [s]; positive."""
+
+    def chunks(self) -> Iterator[Samples]:
+        """The samples in order; may be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was found in a recording, and with what."""
+
+    header: Header
+    context: SensorContext
+    parameters: Parameters
+    findings: Findings | None
+    duration_s: float
+
+    def document(self) -> dict[str, Any]:
+        """The RESULT of `trunkline analyse`."""
+        about = {
+            "recording_id": self.header.recording_id,
+            "duration_s": round(self.duration_s, 3),
+        }
+        return document(self.findings, self.context, self.parameters, about=about)
+
+
+def analyse(
+    source: Source,
+    parameters: Parameters | None = None,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Analyse a recording; `progress` is told the share done, 0 .. 1."""
+    parameters = parameters or Parameters()
+    context = context_of(source, parameters)
+    pipeline = Pipeline(context, parameters)
+    parts = []
+    first_s, last_s = None, 0.0
+    length_s = source.length_s
+    for samples in source.chunks():
+        pipeline.push(samples.t_ns, samples.accel, samples.gyro)
+        parts.append(pipeline.final())
+        last_s = float(samples.t_s[-1])
+        first_s = float(samples.t_s[0]) if first_s is None else first_s
+        if progress is not None:
+            progress(min(1.0, (last_s - first_s) / length_s))
+    parts.append(pipeline.finish())
+    findings = join(part for part in parts if part is not None)
+    return Analysis(source.header, context, parameters, findings, last_s - (first_s or 0.0))
+
+
+def context_of(source: Source, parameters: Parameters | None = None) -> SensorContext:
     """What the recording and its metadata say about the sensor, or its walking shows."""
-    reference = recording.upright_reference
-    calibration = calibrate(
-        recording.t_ns,
-        recording.accel,
-        recording.gyro,
+    header = source.header
+    calibration = _calibration(source)
+    learner = MountingLearner(
+        has_gyro=header.has_gyro,
+        rate_hz=header.rate_hz,
+        calibration=calibration,
+        parameters=parameters or Parameters(),
+    )
+    if learner.wanted:
+        for samples in source.chunks():
+            learner.push(samples.t_ns, samples.accel, samples.gyro)
+            if learner.done:
+                break
+    return SensorContext(
+        placement=header.placement,
+        rate_hz=header.rate_hz,
+        has_gyro=header.has_gyro,
+        calibration=learner.learned(),
+    )
+
+
+def _calibration(source: Source) -> Calibration:
+    """From the samples of the upright reference, which are all that is read for it."""
+    header = source.header
+    reference = header.upright_reference
+    inside: list[Samples] = []
+    if reference is not None:
+        for samples in source.chunks():
+            keep = (samples.t_s >= reference[0]) & (samples.t_s <= reference[1])
+            gyro = None if samples.gyro is None else samples.gyro[keep]
+            inside.append(Samples(samples.t_s[keep], samples.accel[keep], gyro))
+            if samples.t_s[-1] > reference[1]:
+                break
+    gyros = [part.gyro for part in inside if part.gyro is not None]
+    return calibrate(
+        np.concatenate([part.t_ns for part in inside]) if inside else np.empty(0, np.int64),
+        np.concatenate([part.accel for part in inside]) if inside else np.empty((0, 3)),
+        np.concatenate(gyros) if gyros else None,
         reference_ns=(
             None if reference is None else (int(reference[0] * 1e9), int(reference[1] * 1e9))
         ),
-        reference_posture=recording.reference_posture,
-        axes=recording.axes,
-        placement=recording.placement,
-    )
-    return SensorContext(
-        placement=recording.placement,
-        rate_hz=recording.rate_hz,
-        has_gyro=recording.gyro is not None,
-        calibration=learn_mounting(
-            recording.t_ns,
-            recording.accel,
-            recording.gyro,
-            rate_hz=recording.rate_hz,
-            calibration=calibration,
-            parameters=parameters or Parameters(),
-        ),
-    )
-
-
-def analyse(recording: Recording, parameters: Parameters | None = None) -> dict[str, Any]:
-    """The result document of a recording."""
-    parameters = parameters or Parameters()
-    context = context_of(recording, parameters)
-    pipeline = Pipeline(context, parameters)
-    pipeline.push(recording.t_ns, recording.accel, recording.gyro)
-    return document(
-        pipeline.finish(),
-        context,
-        parameters,
-        about={
-            "recording_id": recording.recording_id,
-            "duration_s": round(recording.duration_s, 3),
-        },
+        reference_posture=header.reference_posture,
+        axes=header.axes,
+        placement=header.placement,
     )

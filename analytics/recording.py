@@ -1,11 +1,10 @@
-"""Recordings on disk: Parquet or CSV <-> one frozen `Recording` in SI units."""
+"""Recordings on disk: Parquet or CSV, read in pieces of SI samples with what is known of them."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +15,11 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-log = logging.getLogger(__name__)
-
 METADATA_KEY: Final = b"trunkline"
 SUFFIXES: Final = (".parquet", ".csv")
+CHUNK: Final = 1 << 17
+"""Samples read at once: bounds the memory of a long recording."""
+_CSV_ROW_BYTES: Final = 60
 _AXES: Final = "xyz"
 _PLAUSIBLE_MPS2: Final = (5.0, 20.0)
 """Median |accel| of anything that lies, sits or walks on Earth, with a wide margin for uncalibrated
@@ -31,6 +31,40 @@ is passed by anybody who walks."""
 
 class RecordingError(ValueError):
     """A file that cannot be analysed; one sentence of what is wrong and what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Consecutive samples."""
+
+    t_s: NDArray[np.float64]
+    """(n,) seconds since the start of the recording, strictly increasing."""
+    accel: NDArray[np.float64]
+    """(n, 3) m/s2, sensor axes; NaN where a sample is missing."""
+    gyro: NDArray[np.float64] | None
+    """(n, 3) rad/s, sensor axes; None when the sensor has no gyroscope."""
+
+    @property
+    def t_ns(self) -> NDArray[np.int64]:
+        """(n,) nanoseconds since the start."""
+        return np.round(self.t_s * 1e9).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a recording besides its samples."""
+
+    recording_id: str
+    rate_hz: float
+    """Nominal sampling rate."""
+    has_gyro: bool
+    placement: str | None = None
+    axes: Mapping[str, str | None] = field(default_factory=dict)
+    """up, forward, left -> sensor axis with sign ("+x", "-z" ...) or None where unknown."""
+    upright_reference: tuple[float, float] | None = None
+    """Interval [s] in which the wearer was quiet and upright."""
+    reference_posture: str | None = None
+    """standing or sitting: the posture during `upright_reference`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +102,114 @@ class Recording:
         """(n,) nanoseconds since the start."""
         return np.round(self.t_s * 1e9).astype(np.int64)
 
+    @property
+    def header(self) -> Header:
+        """Everything but the samples."""
+        return Header(
+            recording_id=self.recording_id,
+            rate_hz=self.rate_hz,
+            has_gyro=self.gyro is not None,
+            placement=self.placement,
+            axes=self.axes,
+            upright_reference=self.upright_reference,
+            reference_posture=self.reference_posture,
+        )
+
+    @property
+    def length_s(self) -> float:
+        """Time from the first to the last sample [s]."""
+        return self.duration_s
+
+    def chunks(self) -> Iterator[Samples]:
+        """The samples in order."""
+        yield Samples(self.t_s, self.accel, self.gyro)
+
+
+class RecordingFile:
+    """A recording on disk, opened and checked; raises RecordingError for anything unusable."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._columns, self.meta = _open(self.path)
+        absent = [name for name in ("time_s", *_names("accel")) if name not in self._columns]
+        if absent:
+            raise RecordingError(
+                f"{self.path.name} has no column {', '.join(absent)}; a recording needs "
+                "time_s [s] and accel_x/y/z [m/s2]"
+            )
+        has_gyro = set(_names("gyro")) <= set(self._columns)
+        self._has_gyro = has_gyro
+        first = next((s for s in self._samples() if np.isfinite(s.accel).all(axis=1).any()), None)
+        if first is None:
+            raise RecordingError(f"{self.path.name}: accel has no valid sample; nothing to analyse")
+        if len(first.t_s) < 2:
+            raise RecordingError(f"{self.path.name} holds 1 sample; nothing to analyse")
+        _check_units(first.accel, first.gyro, self.path)
+        meta = self.meta
+        self.header = Header(
+            recording_id=str(meta.get("recording_id") or self.path.stem),
+            rate_hz=_rate_hz(meta, first.t_s, self.path),
+            has_gyro=has_gyro,
+            placement=_text(meta, "placement", self.path),
+            axes=_axes(meta, self.path),
+            upright_reference=_interval(meta, self.path),
+            reference_posture=_text(meta, "reference_posture", self.path),
+        )
+
+    @property
+    def length_s(self) -> float:
+        """About how long it is [s]: by its rows in Parquet, by its bytes in CSV."""
+        if self.path.suffix == ".csv":
+            return max(1.0, self.path.stat().st_size / _CSV_ROW_BYTES / self.header.rate_hz)
+        rows = int(pa.parquet.read_metadata(self.path).num_rows)
+        return max(1.0, rows / self.header.rate_hz)
+
+    def chunks(self) -> Iterator[Samples]:
+        """The samples in order, a bounded number at a time; raises RecordingError."""
+        before_s, row = -np.inf, 0
+        for samples in self._samples():
+            _check_time(samples.t_s, before_s, row, self.path)
+            before_s, row = float(samples.t_s[-1]), row + len(samples.t_s)
+            yield samples
+
+    def read(self) -> Recording:
+        """All of it, further sensors included; raises RecordingError."""
+        parts = list(self.chunks())
+        gyro = [part.gyro for part in parts if part.gyro is not None]
+        header = self.header
+        return Recording(
+            recording_id=header.recording_id,
+            t_s=np.concatenate([part.t_s for part in parts]),
+            accel=np.concatenate([part.accel for part in parts]),
+            gyro=np.concatenate(gyro) if gyro else None,
+            extras=self._extras(),
+            rate_hz=header.rate_hz,
+            placement=header.placement,
+            axes=header.axes,
+            upright_reference=header.upright_reference,
+            reference_posture=header.reference_posture,
+            meta=self.meta,
+        )
+
+    def _samples(self) -> Iterator[Samples]:
+        wanted = ["time_s", *_names("accel"), *(_names("gyro") if self._has_gyro else [])]
+        for values in _batches(self.path, wanted):
+            yield Samples(values[:, 0], values[:, 1:4], values[:, 4:] if self._has_gyro else None)
+
+    def _extras(self) -> dict[str, NDArray[np.float64]]:
+        prefixes = sorted(
+            name[:-2] for name in self._columns if name.endswith(("_accel_x", "_gyro_x"))
+        )
+        return {
+            prefix: np.concatenate(list(_batches(self.path, _names(prefix))))
+            for prefix in prefixes
+            if set(_names(prefix)) <= set(self._columns)
+        }
+
 
 def read_recording(path: str | Path) -> Recording:
-    """Read `<name>.parquet` or `<name>.csv`; raises RecordingError."""
-    path = Path(path)
-    table, meta = _read_table(path)
-    columns = set(table.column_names)
-    wanted = ["time_s", *_names("accel")]
-    absent = [name for name in wanted if name not in columns]
-    if absent:
-        raise RecordingError(
-            f"{path.name} has no column {', '.join(absent)}; a recording needs time_s [s] and "
-            "accel_x/y/z [m/s2]"
-        )
-    if table.num_rows < 2:
-        raise RecordingError(f"{path.name} holds {table.num_rows} samples; nothing to analyse")
-    t_s = _numbers(table, ["time_s"], path)[:, 0]
-    _check_time(t_s, path)
-    accel = _numbers(table, _names("accel"), path)
-    gyro = _numbers(table, _names("gyro"), path) if set(_names("gyro")) <= columns else None
-    _check_units(accel, gyro, path)
-    return Recording(
-        recording_id=str(meta.get("recording_id") or path.stem),
-        t_s=t_s,
-        accel=accel,
-        gyro=gyro,
-        extras=_extras(table, path),
-        rate_hz=_rate_hz(meta, t_s, path),
-        placement=_text(meta, "placement", path),
-        axes=_axes(meta, path),
-        upright_reference=_interval(meta, path),
-        reference_posture=_text(meta, "reference_posture", path),
-        meta=meta,
-    )
+    """Read `<name>.parquet` or `<name>.csv` as a whole; raises RecordingError."""
+    return RecordingFile(path).read()
 
 
 def write_recording(path: str | Path, recording: Recording) -> None:
@@ -137,78 +246,85 @@ def _names(prefix: str) -> list[str]:
     return [f"{prefix}_{axis}" for axis in _AXES]
 
 
-def _read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+def _open(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """Column names and metadata."""
     if path.suffix not in SUFFIXES:
         raise RecordingError(f"{path.name} is neither .parquet nor .csv; convert it first")
     try:
         if path.suffix == ".csv":
-            return pa.csv.read_csv(path), {}
-        table = pa.parquet.read_table(path)
-    except FileNotFoundError as error:
-        raise RecordingError(f"{path.name} does not exist; check the path") from error
+            with pa.csv.open_csv(path) as reader:
+                return reader.schema.names, {}
+        schema = pa.parquet.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise RecordingError(f"{path.name} cannot be read ({reason}); is it complete?") from error
-    raw = (table.schema.metadata or {}).get(METADATA_KEY)
-    if raw is None:
-        return table, {}
+        raise _unreadable(path, error) from error
+    raw = (schema.metadata or {}).get(METADATA_KEY)
     try:
-        meta = json.loads(raw)
+        meta = {} if raw is None else json.loads(raw)
     except ValueError as error:
         raise RecordingError(
             f"{path.name}: the metadata entry is not JSON; write it anew"
         ) from error
     if not isinstance(meta, dict):
         raise RecordingError(f"{path.name}: the metadata entry is no JSON object; write it anew")
-    return table, meta
+    return schema.names, meta
 
 
-def _numbers(table: pa.Table, names: list[str], path: Path) -> NDArray[np.float64]:
-    """(n, len(names)) float64; nulls and infinities become NaN."""
-    out = np.empty((table.num_rows, len(names)))
-    for i, name in enumerate(names):
-        column = table[name]
-        if pa.types.is_null(column.type):
-            out[:, i] = np.nan
-            continue
-        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-            raise RecordingError(
-                f"{path.name}: column {name} holds {column.type}, not numbers; correct the file"
+def _unreadable(path: Path, error: Exception) -> RecordingError:
+    if isinstance(error, FileNotFoundError):
+        return RecordingError(f"{path.name} does not exist; check the path")
+    reason = str(error).splitlines()[0][:120]
+    return RecordingError(f"{path.name} cannot be read ({reason}); is it complete?")
+
+
+def _batches(path: Path, names: list[str]) -> Iterator[NDArray[np.float64]]:
+    """(n, len(names)) float64 pieces; nulls and infinities become NaN."""
+    try:
+        if path.suffix == ".csv":
+            options = pa.csv.ConvertOptions(
+                include_columns=names, column_types=dict.fromkeys(names, pa.float64())
             )
-        out[:, i] = column.cast(pa.float64(), safe=False).to_numpy()
+            with pa.csv.open_csv(path, convert_options=options) as reader:
+                yield from (_numbers(batch, names, path) for batch in reader if batch.num_rows)
+        else:
+            with pa.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(CHUNK, columns=names):
+                    yield _numbers(batch, names, path)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _numbers(batch: pa.RecordBatch, names: list[str], path: Path) -> NDArray[np.float64]:
+    out = np.full((batch.num_rows, len(names)), np.nan)
+    for i, name in enumerate(names):
+        column = batch.column(name)
+        kind = column.type
+        if pa.types.is_null(kind):
+            continue
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            raise RecordingError(
+                f"{path.name}: column {name} holds {kind}, not numbers; correct the file"
+            )
+        out[:, i] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     out[~np.isfinite(out)] = np.nan
     return out
 
 
-def _extras(table: pa.Table, path: Path) -> dict[str, NDArray[np.float64]]:
-    columns = set(table.column_names)
-    prefixes = sorted(name[:-2] for name in columns if name.endswith(("_accel_x", "_gyro_x")))
-    return {
-        prefix: _numbers(table, _names(prefix), path)
-        for prefix in prefixes
-        if set(_names(prefix)) <= columns
-    }
-
-
-def _check_time(t_s: NDArray[np.float64], path: Path) -> None:
+def _check_time(t_s: NDArray[np.float64], before_s: float, row: int, path: Path) -> None:
     if np.isnan(t_s).any():
-        row = int(np.flatnonzero(np.isnan(t_s))[0])
+        row += int(np.flatnonzero(np.isnan(t_s))[0])
         raise RecordingError(f"{path.name}: time_s is missing in row {row}; remove such rows")
-    steps = np.diff(t_s)
+    steps = np.diff(t_s, prepend=before_s)
     if (steps <= 0).any():
-        row = int(np.flatnonzero(steps <= 0)[0]) + 1
+        at = int(np.flatnonzero(steps <= 0)[0])
         raise RecordingError(
-            f"{path.name}: time_s does not increase at row {row} "
-            f"({t_s[row - 1]:.6g} -> {t_s[row]:.6g} s); sort the rows and remove duplicates"
+            f"{path.name}: time_s does not increase at row {row + at} "
+            f"({t_s[at] - steps[at]:.6g} -> {t_s[at]:.6g} s); sort the rows and remove duplicates"
         )
 
 
 def _check_units(accel: NDArray[np.float64], gyro: NDArray[np.float64] | None, path: Path) -> None:
     norm = np.linalg.norm(accel, axis=1)
-    norm = norm[np.isfinite(norm)]
-    if not len(norm):
-        raise RecordingError(f"{path.name}: accel has no valid sample; nothing to analyse")
-    median = float(np.median(norm))
+    median = float(np.median(norm[np.isfinite(norm)]))
     low, high = _PLAUSIBLE_MPS2
     if not low <= median <= high:
         advice = "expected about 9.81 m/s2 at rest; check the unit and the scale"
@@ -231,6 +347,7 @@ def _check_units(accel: NDArray[np.float64], gyro: NDArray[np.float64] | None, p
 def _rate_hz(meta: Mapping[str, Any], t_s: NDArray[np.float64], path: Path) -> float:
     rate = meta.get("rate_hz")
     if rate is None:
+        _check_time(t_s, -np.inf, 0, path)
         return float(1.0 / np.median(np.diff(t_s)))
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 10_000:
         raise RecordingError(
@@ -255,6 +372,11 @@ def _axes(meta: Mapping[str, Any], path: Path) -> dict[str, str | None]:
         raise RecordingError(
             f'{path.name}: axes must map up, forward, left to "+x" .. "-z" or null; '
             "correct the metadata"
+        )
+    letters = [value[1] for value in axes.values() if value is not None]
+    if len(set(letters)) < len(letters):
+        raise RecordingError(
+            f"{path.name}: axes names the same sensor axis twice; correct the metadata"
         )
     return {name: axes.get(name) for name in ("up", "forward", "left")}
 

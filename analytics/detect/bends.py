@@ -33,34 +33,41 @@ def bends(
     *,
     first_tick: int,
     posture: NDArray[np.int8],
+    lying: NDArray[np.bool_],
     taken: Sequence[Span],
     site: Site,
     p: ExcursionParameters,
 ) -> list[Excursion]:
     """The excursions that count.
 
-    posture: (seconds,) from first_tick on; taken: (start, stop) ticks of other movements.
+    posture: (seconds,), lying: (ticks,), both from first_tick on; taken: (start, stop) ticks of
+    other movements.
     """
     return [
         bend
         for bend in found
-        if not any(start < bend.stop and bend.start < stop for start, stop in taken)
-        and _counts(bend, Posture(int(posture[(bend.peak - first_tick) // MOTION_HZ])), site, p)
+        if not lying[bend.peak - first_tick]
+        and not any(start < bend.stop and bend.start < stop for start, stop in taken)
+        and _counts(bend, _at(posture, bend.peak - first_tick), site, p)
     ]
 
 
+def _at(posture: NDArray[np.int8], tick: int) -> Posture:
+    return Posture(int(posture[tick // MOTION_HZ]))
+
+
 def _counts(bend: Excursion, posture: Posture, site: Site, p: ExcursionParameters) -> bool:
-    seated = posture is Posture.SITTING
-    if not seated and posture is not Posture.STANDING:
+    if posture in {Posture.WALKING, Posture.NOT_WORN}:
         return False
+    seated = posture is Posture.SITTING
     forward = bend.kind is MovementKind.FORWARD_BEND
     turn = bend.kind is MovementKind.TRUNK_ROTATION
-    if not (site.sagittal or turn) or (forward and bend.jerk_mps3 > p.max_jerk_mps3):
+    if not (site.sagittal or turn):
         return False
     if site.low:
         # a standing pelvis that turns or tilts is the whole body turning or stepping
         large = forward and bend.height_deg >= p.standing_pelvis_deg
-        return large or (site.fixed_low and seated)
+        return (large or (site.fixed_low and seated)) and bend.jerk_mps3 <= p.max_jerk_mps3
     if turn and not seated:
         return bend.height_deg >= p.standing_rotation_deg
     return site.gyro or bend.height_deg >= p.no_gyro_deg

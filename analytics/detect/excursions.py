@@ -56,7 +56,7 @@ class ExcursionParameters:
         3.5, unit="s", reason="slowest stroke of rowing that is still one series"
     )
     max_jerk_mps3: float = parameter(
-        200.0, unit="m/s3", reason="falling back onto a seat is no bend"
+        120.0, unit="m/s3", reason="falling back onto a seat is no bend"
     )
     longest_s: float = parameter(
         12.0, unit="s", reason="window in which the trunk must go and come back"

@@ -129,7 +129,7 @@ class _Reader:
             _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8) for d in self.dips
         ]
         movements += self._rolls(lying, changes)
-        movements += self._bends(posture, movements)
+        movements += self._bends(posture, lying, movements)
         low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
         final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
         self._advance(n, lying, walking, stretches=stretches, path=path)
@@ -413,12 +413,15 @@ class _Reader:
             )
         return found
 
-    def _bends(self, posture: NDArray[np.int8], others: list[Movement]) -> list[Movement]:
+    def _bends(
+        self, posture: NDArray[np.int8], lying: NDArray[np.bool_], others: list[Movement]
+    ) -> list[Movement]:
         taken = [(m.start_ns // TICK_NS, m.end_ns // TICK_NS) for m in others]
         found = bends(
             self.seen.excursions,
             first_tick=self.offset,
             posture=posture,
+            lying=lying,
             taken=[*taken, *self.rhythm],
             site=self.site,
             p=self.p.excursions,

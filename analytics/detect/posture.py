@@ -57,6 +57,13 @@ class PostureParameters:
     high_lever_m: float = parameter(0.4, unit="m", reason="chest above the hips")
     standing_deg: float = parameter(30.0, unit="deg", reason="nobody stands more bent than that")
     per_tilt: float = parameter(0.15, unit="1/deg", reason="7 deg more: three times less sure")
+    low_bend_deg: float = parameter(
+        80.0, unit="deg", reason="a reclined pelvis turns far on its way to standing"
+    )
+    high_bend_deg: float = parameter(
+        48.0, unit="deg", reason="flexion of the chest on the way to standing; more is a bend"
+    )
+    per_bend: float = parameter(0.12, unit="1/deg", reason="8 deg more: three times less sure")
     no_gyro: float = parameter(
         2.0, unit="1", reason="without a gyroscope height changes are much less certain"
     )
@@ -155,31 +162,36 @@ class Neutral:
 def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[float, float]:
     """Log odds that a height change is a rise from sitting, and that it is a sitting down."""
     lever_m = p.low_lever_m if site.low else p.high_lever_m
-    swung_m = lever_m * float(
-        np.cos(np.radians(pulse.stop_deg)) - np.cos(np.radians(pulse.start_deg))
+    begun, ended = np.cos(np.radians((pulse.start_deg, pulse.stop_deg)))
+    height_m = pulse.height_m - lever_m * float(ended - begun)
+    most_deg = p.low_bend_deg if site.low else p.high_bend_deg
+    doubt = (
+        p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
+        + p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
+        + p.per_bend * max(0.0, pulse.excursion_deg - most_deg)
+        + p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
+        + (0.0 if site.gyro else p.no_gyro)
     )
-    height_m = pulse.height_m - swung_m
-    seated_up, seated_down = (0.0, 0.0) if site.low else (pulse.start_deg, pulse.stop_deg)
-    less = 0.0 if site.gyro else p.no_gyro
+    # a seated pelvis may be reclined a lot, a seated chest and a standing wearer not
+    up_deg, down_deg = pulse.stop_deg, pulse.start_deg
+    if not site.low:
+        up_deg = down_deg = max(pulse.start_deg, pulse.stop_deg)
+    up = _one_way(height_m, pulse.max_mps, -pulse.min_mps, up_deg, p)
+    down = _one_way(-height_m, -pulse.min_mps, pulse.max_mps, down_deg, p)
     return (
-        _one_way(pulse, height_m, 1.0, max(pulse.stop_deg, seated_up), p) - less,
-        _one_way(pulse, height_m, -1.0, max(pulse.start_deg, seated_down), p) - less,
+        float(np.clip(up - doubt, -p.most, p.most)),
+        float(np.clip(down - doubt, -p.most, p.most)),
     )
 
 
 def _one_way(
-    pulse: Pulse, height_m: float, sign: float, tilt_deg: float, p: PostureParameters
+    height_m: float, ahead_mps: float, back_mps: float, tilt_deg: float, p: PostureParameters
 ) -> float:
-    height = sign * height_m
-    ahead, back = (pulse.max_mps, -pulse.min_mps) if sign > 0 else (-pulse.min_mps, pulse.max_mps)
-    odds = p.per_metre * (min(height, p.largest_m) - p.rise_m)
-    odds += p.per_speed * (min(ahead, 3 * p.speed_mps) - p.speed_mps)
-    odds -= p.per_opposite * max(0.0, back / max(ahead, 0.05) - p.opposite_share)
-    odds -= p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
-    odds -= p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
+    odds = p.per_metre * (min(height_m, p.largest_m) - p.rise_m)
+    odds += p.per_speed * (min(ahead_mps, 3 * p.speed_mps) - p.speed_mps)
+    odds -= p.per_opposite * max(0.0, back_mps / max(ahead_mps, 0.05) - p.opposite_share)
     odds -= p.per_tilt * max(0.0, tilt_deg - p.standing_deg)
-    odds -= p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
-    return float(np.clip(odds, -p.most, p.most))
+    return odds
 
 
 def tilt_evidence(

@@ -121,7 +121,7 @@ def test_bad_files_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_one_sample_is_nothing_to_analyse(tmp_path: Path) -> None:
     pq.write_table(_table().slice(0, 1), tmp_path / "one.parquet")
-    with pytest.raises(RecordingError, match="holds 1 samples"):
+    with pytest.raises(RecordingError, match="holds 1 sample"):
         read_recording(tmp_path / "one.parquet")
 
 

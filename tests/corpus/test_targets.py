@@ -38,7 +38,7 @@ def test_merged_groups_score_like_the_scorer(shared_dir: Path) -> None:
     truths = {t["recording_id"]: t for t, _ in scorer.load_pairs(str(corpus / "recordings"), None)}
     for name in NAMES:
         group, recording = name.split("/")
-        result = analyse(read_recording(corpus / "recordings" / f"{name}.parquet"))
+        result = analyse(read_recording(corpus / "recordings" / f"{name}.parquet")).document()
         wanted[group].append((truths[recording], result))
     for pairs in wanted.values():
         whole = scorer.Group()
