@@ -56,7 +56,9 @@ class ExcursionParameters:
         3.5, unit="s", reason="slowest stroke of rowing that is still one series"
     )
     max_jerk_mps3: float = parameter(
-        120.0, unit="m/s3", reason="falling back onto a seat is no bend"
+        120.0,
+        unit="m/s3",
+        reason="falling back onto a seat is no bend: half of the landings in HAPT are below 105",
     )
     longest_s: float = parameter(
         12.0, unit="s", reason="window in which the trunk must go and come back"
@@ -71,7 +73,7 @@ class ExcursionParameters:
         0.6, unit="1", reason="share of the height that must be given up on both sides"
     )
     swing_share: float = parameter(
-        0.4, unit="1", reason="a swing from one side to the other is two excursions"
+        0.5, unit="1", reason="a swing from one side to the other is two excursions"
     )
     half_share: float = parameter(
         0.5, unit="1", reason="an excursion begins and ends at half of its height"

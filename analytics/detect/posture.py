@@ -97,13 +97,19 @@ class PostureParameters:
     high_site_scale_deg: float = parameter(6.0, unit="deg", reason="spread of standing, DSADS")
     crouch_s: float = parameter(6.0, unit="s", reason="a squat is not held much longer")
     crouch_depth_m: float = parameter(
-        0.43, unit="m", reason="a chair is rarely that far below standing, a squat mostly"
+        0.43, unit="m", reason="no chair in HAPT is so far below standing", source="HAPT"
     )
     crouch_flexion_deg: float = parameter(
-        3.0, unit="deg", reason="a seated pelvis tilts back, a squatting one forward"
+        3.0,
+        unit="deg",
+        reason="95 % of seated pelves tilt further back, a squatting one forward",
+        source="HAPT",
     )
     landing_mps3: float = parameter(
-        80.0, unit="m/s3", reason="jerk of meeting a seat; a squat is slowed by muscles"
+        80.0,
+        unit="m/s3",
+        reason="three of four wearers meet the seat harder; a squat is slowed by muscles",
+        source="HAPT",
     )
     bend_depth_m: float = parameter(
         0.33, unit="m", reason="a bend from the hips lowers the waist by less than a squat"

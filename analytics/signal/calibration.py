@@ -24,8 +24,8 @@ SLOPE_DEG: Final = {
     "pelvis": -8.0,
 }
 """How far up leans towards the sensor's forward axis on an upright wearer, because the body slopes
-there: medians of DSADS (sternum), SittingPosture (T4, L5) and SisFall (waist); T12 and T10 are
-vertical."""
+there: medians of DSADS (sternum) and SittingPosture (T4; L5, taken for the waist too); T12 and T10
+are vertical."""
 STILL_SPREAD_MPS2: Final = 0.6
 """Quiet standing stays within 0.2 m/s2 of its mean; a step exceeds 1 m/s2."""
 
