@@ -112,8 +112,7 @@ class Worker:
         running = self._running.get(key)
         newest_ns = max(item.end_ns for item in arrivals)
         if running is not None and running.setup == self._setup(key):
-            late = any(item.start_ns < running.track.next_ns for item in arrivals)
-            if not late:
+            if not any(_comes_late(item, running) for item in arrivals):
                 running.track.advance(newest_ns)
                 return True
             pause_s = REPEAT_SHARE * running.cost_s
@@ -183,6 +182,14 @@ class Worker:
                 axes=dict(setup.axes),
             ),
         )
+
+
+def _comes_late(arrival: Arrival, running: _Running) -> bool:
+    """Whether what has been computed would differ had these samples been there: they belong before
+    what the pipeline has, or to the hold that the calibration was taken from."""
+    hold = running.setup.hold
+    in_hold = hold and arrival.start_ns < hold.end_ns and arrival.end_ns > hold.start_ns
+    return bool(in_hold) or arrival.start_ns < running.track.next_ns
 
 
 def _grouped(arrivals: Iterable[Arrival]) -> dict[tuple[str, str], list[Arrival]]:

@@ -147,6 +147,21 @@ def test_live_ticks_end_in_the_same_results(
     assert clinic.arrivals() == []
 
 
+def test_a_hold_that_is_told_before_its_samples_come_is_used_whole(
+    day: SyntheticDay, store: EmbeddedStore, clinic: Clinic, expected: list[Result]
+) -> None:
+    worker = Worker(store, clinic)
+    birth(clinic, day)
+    hold(clinic, day)
+    items = batches(day)
+    for at in range(0, len(items), 3):
+        arrive(store, clinic, items[at : at + 3])
+        worker.tick()
+        for running in worker._running.values():
+            running.cost_s = 0.0  # nothing is put off in this test
+    assert found(store) == expected
+
+
 def test_late_and_shuffled_arrivals_end_in_the_same_results(
     day: SyntheticDay, store: EmbeddedStore, clinic: Clinic, expected: list[Result]
 ) -> None:
