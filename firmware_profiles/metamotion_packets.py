@@ -272,10 +272,10 @@ def _fusion(register: int, body: bytes, rate_hz: float) -> list[Event]:
 
 
 def _floats(data: bytes) -> NDArray[np.float64]:
-    numbers = np.frombuffer(data, dtype="<f4").astype(np.float64)
-    if not np.isfinite(numbers).all():
+    numbers = np.frombuffer(data, dtype="<f4")
+    if not np.isfinite(numbers).all():  # before the cast, which warns of signalling NaN
         raise DecodeError("a value is not a finite number")
-    return numbers
+    return numbers.astype(np.float64)
 
 
 def _battery(body: bytes) -> list[Event]:
