@@ -158,7 +158,7 @@ class Receiver:
             self.events += self._decoder.decode(characteristic.uuid, bytes(data))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def link_to() -> type[Receiver]:
     """link_to(world, sensor, profile_id)"""
     return Receiver
