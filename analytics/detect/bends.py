@@ -16,16 +16,21 @@ from analytics.signal.masks import runs
 Span = tuple[int, int]
 
 
-def rhythmic_spans(found: Sequence[Excursion], p: ExcursionParameters) -> list[Span]:
-    """(start, stop) ticks of long series of one kind: rowing or rocking, not bends."""
-    spans = []
-    for kind in {item.kind for item in found}:
+def rhythmic_spans(
+    found: Sequence[Excursion], p: ExcursionParameters
+) -> list[tuple[MovementKind, Span]]:
+    """Long series of one kind, (start, stop) in ticks: rowing or rocking, not bends."""
+    spans: list[tuple[MovementKind, Span]] = []
+    for kind in {item.kind for item in found if item.kind is not None}:
         same = [item for item in found if item.kind is kind]
         peaks = np.array([item.peak for item in same])
-        for first, last in runs(np.diff(peaks) <= p.rhythm_period_s * MOTION_HZ).tolist():
+        heights = np.array([item.height_deg for item in same])
+        even = np.abs(np.diff(np.log(heights))) < np.log(p.rhythm_ratio)
+        even &= np.diff(peaks) <= p.rhythm_period_s * MOTION_HZ
+        for first, last in runs(even).tolist():
             if last - first + 1 >= p.rhythm_least:
-                spans.append((same[first].start, same[last].stop))
-    return sorted(spans)
+                spans.append((kind, (same[first].start, same[last].stop)))
+    return sorted(spans, key=lambda item: item[1])
 
 
 def bends(
@@ -46,7 +51,8 @@ def bends(
     return [
         bend
         for bend in found
-        if not lying[bend.peak - first_tick]
+        if bend.strength >= 1.0
+        and not lying[bend.peak - first_tick]
         and not any(start < bend.stop and bend.start < stop for start, stop in taken)
         and _counts(bend, _at(posture, bend.peak - first_tick), site, p)
     ]

@@ -47,13 +47,14 @@ class ExcursionParameters:
         30.0, unit="deg", reason="less is the whole body turning a little and back"
     )
     no_gyro_deg: float = parameter(
-        25.0, unit="deg", reason="without a gyroscope swaying looks like bending"
+        45.0, unit="deg", reason="without a gyroscope swaying looks like bending"
     )
     rhythm_least: int = parameter(
-        8, unit="1", reason="nobody bends so often in a row outside of exercise"
+        10, unit="1", reason="nobody bends so often in a row outside of exercise"
     )
-    rhythm_period_s: float = parameter(
-        3.5, unit="s", reason="slowest stroke of rowing that is still one series"
+    rhythm_period_s: float = parameter(4.0, unit="s", reason="slowest stroke of rowing")
+    rhythm_ratio: float = parameter(
+        2.0, unit="1", reason="strokes of a series are of about the same size"
     )
     max_jerk_mps3: float = parameter(
         120.0,
@@ -74,6 +75,9 @@ class ExcursionParameters:
     )
     swing_share: float = parameter(
         0.5, unit="1", reason="a swing from one side to the other is two excursions"
+    )
+    weak_share: float = parameter(
+        0.6, unit="1", reason="excursions too small to count still show that a series goes on"
     )
     half_share: float = parameter(
         0.5, unit="1", reason="an excursion begins and ends at half of its height"
@@ -107,7 +111,7 @@ class Excursion:
 def excursions(
     motion: Motion, *, low_site: bool, parameters: ExcursionParameters
 ) -> list[Excursion]:
-    """Excursions in order of time, one for all peaks that overlap."""
+    """Excursions in order of time, one for all peaks that overlap; weak ones included."""
     p = parameters
     factor = p.low_site_factor if low_site else 1.0
     flexion = from_running_median(
@@ -134,6 +138,7 @@ def excursions(
     return [
         replace(e, jerk_mps3=float(motion.jerk[e.start : e.stop + 1].max()))
         for e in _strongest(found)
+        if motion.valid[e.start : e.stop + 1].all()
     ]
 
 
@@ -146,19 +151,19 @@ def _peaks(
     *,
     positive: bool = True,
 ) -> list[Excursion]:
-    if np.ptp(angle_deg) < least_deg * p.prominence_share:
+    if np.ptp(angle_deg) < least_deg * p.prominence_share * p.weak_share:
         return []
     with warnings.catch_warnings():
         # the window may cut a prominence down to nothing, which is then too small
         warnings.filterwarnings("ignore", message="some peaks have a prominence of 0")
         peaks, shape = signal.find_peaks(
             angle_deg,
-            prominence=least_deg * p.prominence_share,
+            prominence=least_deg * p.prominence_share * p.weak_share,
             wlen=round(longest_s * MOTION_HZ),
         )
     # of a swing from side to side each half counts, wherever the middle was taken to be
     height_deg = np.maximum(angle_deg[peaks], p.swing_share * shape["prominences"])
-    large = height_deg >= least_deg
+    large = height_deg >= p.weak_share * least_deg
     peaks, height_deg = peaks[large], height_deg[large]
     if not len(peaks):
         return []

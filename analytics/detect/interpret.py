@@ -103,7 +103,9 @@ class _Reader:
         self.site = site
         self.offset = seen.first_tick
         self.dips: list[Dip] = []
-        self.rhythm = rhythmic_spans(seen.excursions, parameters.excursions)
+        series = rhythmic_spans(seen.excursions, parameters.excursions)
+        self.rhythm = [span for _, span in series]
+        self.rocking = [span for kind, span in series if kind is MovementKind.FORWARD_BEND]
 
     def read(self, final_s: int) -> Reading:
         seen, state = self.seen, self.state
@@ -158,7 +160,7 @@ class _Reader:
     ) -> list[Pulse]:
         """Height changes that happen upright and are not part of something else."""
         taken = [(c.start + self.offset, c.stop + self.offset) for c in changes]
-        taken += [(d.start, d.stop) for d in self.dips] + self.rhythm
+        taken += [(d.start, d.stop) for d in self.dips] + self.rocking
         steps = np.repeat(walking, MOTION_HZ)
         kept = []
         for pulse in self.seen.pulses:

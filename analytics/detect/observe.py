@@ -77,7 +77,8 @@ def observe(
     turns: list[Excursion] = []
     if not site.slow:
         rises = [p.shifted(offset) for p in pulses(motion, inside, parameters.pulses)]
-        sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
+        if site.gyro:
+            sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
         found = excursions(motion, low_site=site.low, parameters=parameters.excursions)
         turns = [e.shifted(offset) for e in found]
     steps = steps_of(frames, walking, parameters.steps)

@@ -114,7 +114,9 @@ def pulses(motion: Motion, ignore: NDArray[np.bool_], parameters: PulseParameter
     strongest = ndimage.maximum_filter1d(strength, 2 * round(p.rival_s * MOTION_HZ) + 1)
     peaks = peaks[strength[peaks] >= p.rival_share * strongest[peaks]]
     spans = _best_spans(peaks, motion, p)
-    found = [_measure(motion, start, stop, p) for start, stop in spans]
+    found = [
+        _measure(motion, start, stop, p) for start, stop in spans if motion.valid[start:stop].all()
+    ]
     return _without_rivals(found, p.overlap)
 
 
