@@ -41,7 +41,15 @@ def main(arguments: list[str]) -> None:
                 pass
             at += 2 + data[at + 1]
 
-    # kept: Fuzz() ends the process, and what it collected is of use to the next run
+    if all(option.startswith("-") for option in options):  # else inputs to repeat
+        options += ["-max_len=2048", seeded_corpus(target, uuids)]
+    atheris.Setup([sys.argv[0], *options], one_input)
+    atheris.Fuzz()
+
+
+def seeded_corpus(target: fuzz.Target, uuids: list[str]) -> str:
+    """A directory with the vectors as inputs. It stays: Fuzz() ends the process, and what it
+    collects there is of use to the next run."""
     corpus = tempfile.mkdtemp(prefix="fuzz_corpus_")
     for number, sequence in enumerate(target.sequences):
         for config in range(len(target.configs)):
@@ -50,8 +58,7 @@ def main(arguments: list[str]) -> None:
                 for uuid, packet in sequence
             )
             Path(corpus, f"{number}_{config}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], *options, "-max_len=2048", corpus], one_input)
-    atheris.Fuzz()
+    return corpus
 
 
 if __name__ == "__main__":
