@@ -46,6 +46,9 @@ class DipParameters:
     series_s: int = parameter(
         6, unit="s", reason="squats that follow one another support each other"
     )
+    series_least: int = parameter(
+        3, unit="1", reason="sitting down and rising again may look like two"
+    )
     longest_half_s: float = parameter(2.5, unit="s", reason="one way of a slow squat")
     shortest_s: float = parameter(0.9, unit="s", reason="jumps are shorter")
     max_turn_deg: float = parameter(60.0, unit="deg", reason="a squatting trunk stays upright")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.detect.bends import bends, rhythmic_spans
+from analytics.detect.chain import TICK_NS, Chain, ChainBuilder
 from analytics.detect.dips import Dip
 from analytics.detect.excursions import Excursion
 from analytics.detect.findings import SECOND_NS, Movement, MovementKind, Posture
@@ -20,31 +21,13 @@ from analytics.detect.lying import (
 )
 from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
-from analytics.detect.posture import (
-    Link,
-    Neutral,
-    Path,
-    State,
-    Stretch,
-    best_path,
-    change_evidence,
-    evidence,
-    flexion_from,
-    low_odds,
-    lying_link,
-    plain_link,
-    pulse_link,
-    tilt_evidence,
-)
+from analytics.detect.posture import Neutral, Path, State, best_path, change_evidence
 from analytics.detect.pulses import Pulse
 from analytics.detect.site import Site
 from analytics.signal.calibration import Calibration, UpSource
 from analytics.signal.frames import MOTION_HZ
 from analytics.signal.masks import runs
 
-TICK_NS = SECOND_NS // MOTION_HZ
-_REFERENCE_ODDS = 8.0
-"""The posture during the reference interval is known."""
 _CARRIED_ODDS = 6.0
 """The state at the end of the final part is kept at the beginning of the next."""
 _WALKING_NEUTRAL_S = 20
@@ -119,14 +102,22 @@ class _Reader:
         changes = transitions(lying, seen.up, self.p.lying)
         self.dips = [d for d in self._real_dips() if not lying[d.bottom - self.offset]]
         pulses = self._pulses(lying, walking, changes)
-        stretches, links = self._stretches(lying, walking, changes, pulses)
+        chain = ChainBuilder(
+            seen,
+            lying=lying,
+            walking=walking,
+            neutral=self._neutral(walking),
+            site=self.site,
+            calibration=self.calibration,
+            parameters=self.p.posture,
+        ).build(pulses, changes)
         initial = np.zeros(4)
         if state.state is not None:
             initial = np.full(4, -_CARRIED_ODDS)
             initial[state.state] = 0.0
-        path = best_path(stretches, links, initial)
-        posture, probability = self._timeline(lying, walking, measured, stretches, path)
-        movements = self._changes_of_state(stretches, links, pulses, changes, path)
+        path = best_path(chain.stretches, chain.links, initial)
+        posture, probability = self._timeline(lying, walking, measured, chain, path)
+        movements = self._changes_of_state(chain, changes, path)
         movements += [
             _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8) for d in self.dips
         ]
@@ -134,7 +125,7 @@ class _Reader:
         movements += self._bends(posture, lying, movements)
         low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
         final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
-        self._advance(n, lying, walking, stretches=stretches, path=path)
+        self._advance(n, lying, walking, chain=chain, path=path)
         return Reading(posture[:n], probability[:n], tuple(sorted(final, key=lambda m: m.start_ns)))
 
     # -- what is there ----------------------------------------------------------------------
@@ -174,97 +165,26 @@ class _Reader:
 
     def _real_dips(self) -> list[Dip]:
         """Dips in a row, and single ones that are not half of sitting down or standing up."""
-        dips, p = self.seen.dips, self.p.posture
-        kept = []
-        for i, dip in enumerate(dips):
-            near = self.p.dips.series_s * MOTION_HZ
-            series = any(
-                0 < abs(other.bottom - dip.bottom) <= near for other in dips[max(0, i - 1) : i + 2]
-            )
-            one_way = any(
-                max(change_evidence(pulse, self.site, p)) > 1.0
-                for pulse in self.seen.pulses
-                if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
-            )
-            if series or not one_way:
-                kept.append(dip)
-        return kept
+        dips = self.seen.dips
+        near = self.p.dips.series_s * MOTION_HZ
+        series = np.zeros(len(dips), bool)
+        apart = np.diff([dip.bottom for dip in dips])
+        for first, last in runs(apart <= near).tolist():
+            if last - first + 1 >= self.p.dips.series_least:
+                series[first : last + 1] = True
+        return [
+            dip
+            for dip, among_others in zip(dips, series.tolist(), strict=True)
+            if among_others or not self._one_way(dip)
+        ]
 
-    def _stretches(
-        self,
-        lying: NDArray[np.bool_],
-        walking: NDArray[np.bool_],
-        changes: list[Transition],
-        pulses: list[Pulse],
-    ) -> tuple[list[Stretch], list[Link]]:
-        p = self.p.posture
-        end = len(lying)
-        middles = [(q.start + q.stop) // 2 - self.offset for q in pulses]
-        borders: dict[int, int | None] = {c.crossing: None for c in changes}
-        lying_links = {c.crossing: self._lying_link(c) for c in changes}
-        walks = self._walks(walking, middles)
-        for start, stop in walks:
-            borders[start], borders[stop] = None, None
-        borders |= {m: i for i, m in enumerate(middles)}
-        times = sorted(t for t in borders if 0 < t < end)
-        inside_pulse = np.zeros(end, bool)
-        for pulse in pulses:
-            low, high = max(pulse.start - self.offset, 0), pulse.stop - self.offset
-            inside_pulse[low:high] = True
-        in_walk = np.zeros(end, bool)
-        for start, stop in walks:
-            in_walk[start:stop] = True
-        neutral = self._neutral(walking)
-        plain = plain_link(p)
-        stretches: list[Stretch] = []
-        links: list[Link] = []
-        for start, stop in zip([0, *times], [*times, end], strict=True):
-            index = borders.get(start)
-            cost = lying_links.get(start, plain)
-            if index is not None:
-                cost = pulse_link(pulses[index], self.site, p)
-            links.append(Link(cost, index))
-            middle = (start + stop) // 2
-            quiet = ~inside_pulse[start:stop]
-            up = self.seen.up[:, start:stop][:, quiet if quiet.any() else slice(None)]
-            sit = tilt_evidence(up.mean(axis=1), quiet.sum() / MOTION_HZ, neutral, p)
-            odds = evidence(sit=sit, walking=bool(in_walk[middle]), lying=bool(lying[middle]), p=p)
-            if not lying[middle]:
-                odds = odds + self._reference(start, stop)
-                around = (_pulse(pulses, index), _pulse(pulses, borders.get(stop)))
-                odds[State.CROUCH] += self._crouch(start, stop, up, neutral=neutral, around=around)
-            stretches.append(Stretch(start / MOTION_HZ, stop / MOTION_HZ, odds))
-        return stretches, links
-
-    def _lying_link(self, change: Transition) -> NDArray[np.float64]:
-        if self.site.slow:
-            return plain_link(self.p.posture)
-        reach = MOTION_HZ // 2
-        part = slice(change.crossing, change.stop + 3 * reach)
-        if change.into:
-            part = slice(max(0, change.start - reach), change.crossing)
-        lean_deg = None
-        if self.site.sagittal and self.site.low:
-            ahead, _, above = self.seen.up[:, part]
-            lean_deg = float(np.degrees(np.arctan2(-ahead, above)).max())
-        return lying_link(
-            into=change.into,
-            activity_radps=float(self.seen.activity[part].mean()),
-            lean_deg=lean_deg,
-            p=self.p.posture,
+    def _one_way(self, dip: Dip) -> bool:
+        """True when a height change that stays overlaps the dip."""
+        return any(
+            max(change_evidence(pulse, self.site, self.p.posture)) > 0.0
+            for pulse in self.seen.pulses
+            if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
         )
-
-    def _walks(self, walking: NDArray[np.bool_], middles: list[int]) -> list[tuple[int, int]]:
-        """Walking in ticks, cut where a height change reaches into it."""
-        out = []
-        for first, last in runs(walking):
-            start, stop = int(first) * MOTION_HZ, int(last) * MOTION_HZ
-            reach = 3 * MOTION_HZ
-            start = max([start, *(m + 1 for m in middles if start <= m < start + reach)])
-            stop = min([stop, *(m for m in middles if stop - reach < m < stop and m > start)])
-            if stop > start:
-                out.append((start, stop))
-        return out
 
     def _neutral(self, walking: NDArray[np.bool_]) -> Neutral:
         calibration, state = self.calibration, self.state
@@ -282,43 +202,6 @@ class _Reader:
                 standing = total / np.linalg.norm(total)
         return Neutral(standing, sitting, self.site.sagittal, self.site.low)
 
-    def _reference(self, start: int, stop: int) -> NDArray[np.float64]:
-        out = np.zeros(4)
-        interval = self.calibration.reference_ns
-        known = {"sitting": State.SIT, "standing": State.STAND}
-        state = known.get(self.calibration.reference_posture or "")
-        if interval is not None and state is not None:
-            middle = (interval[0] + interval[1]) // 2 // TICK_NS - self.offset
-            if start <= middle < stop:
-                out[state] = _REFERENCE_ODDS
-        return out
-
-    def _crouch(
-        self,
-        start: int,
-        stop: int,
-        up: NDArray[np.float64],
-        *,
-        neutral: Neutral,
-        around: tuple[Pulse | None, Pulse | None],
-    ) -> float:
-        """Log odds of a held squat or bend against sitting, for a stretch between two pulses."""
-        before, after = around
-        if before is None or after is None:
-            return 0.0
-        flexion_deg = None
-        if neutral.standing is not None and self.site.sagittal:
-            flexion_deg = flexion_from(up.mean(axis=1), neutral.standing)
-        squat, bend = low_odds(
-            before,
-            after,
-            duration_s=(stop - start) / MOTION_HZ,
-            flexion_deg=flexion_deg,
-            low_site=self.site.low,
-            p=self.p.posture,
-        )
-        return self.p.posture.walking + max(squat, bend)
-
     # -- what it means ----------------------------------------------------------------------
 
     def _timeline(
@@ -326,11 +209,11 @@ class _Reader:
         lying: NDArray[np.bool_],
         walking: NDArray[np.bool_],
         measured: NDArray[np.bool_],
-        stretches: list[Stretch],
+        chain: Chain,
         path: Path,
     ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
         n = len(walking)
-        ends = np.array([s.stop_s for s in stretches])
+        ends = np.array([s.stop_s for s in chain.stretches])
         which = np.minimum(np.searchsorted(ends, np.arange(n) + 0.5, "right"), len(ends) - 1)
         words = np.array([Posture.SITTING, Posture.STANDING, Posture.STANDING, Posture.UNKNOWN])
         posture = words[np.array(path.states)[which]].astype(np.int8)
@@ -348,21 +231,16 @@ class _Reader:
         return posture, probability
 
     def _changes_of_state(
-        self,
-        stretches: list[Stretch],
-        links: list[Link],
-        pulses: list[Pulse],
-        changes: list[Transition],
-        path: Path,
+        self, chain: Chain, changes: list[Transition], path: Path
     ) -> list[Movement]:
         found: list[Movement] = []
         crouch = self.state.crouch_start
-        for i in range(1, len(stretches)):
-            old, new, index = path.states[i - 1], path.states[i], links[i].pulse
+        for i in range(1, len(chain.stretches)):
+            old, new, index = path.states[i - 1], path.states[i], chain.links[i].pulse
             if old == new:
                 continue
             if index is not None:
-                pulse = pulses[index]
+                pulse = chain.pulses[index]
                 up, down = change_evidence(pulse, self.site, self.p.posture)
                 span = (pulse.start, pulse.stop)
                 peak = pulse.excursion_deg
@@ -382,8 +260,7 @@ class _Reader:
                         kind = MovementKind.FORWARD_BEND
                     found.append(_movement(kind, crouch, pulse.stop, _sure(up)))
         for change in changes:
-            at = change.crossing / MOTION_HZ
-            index = next(i for i, s in enumerate(stretches) if s.stop_s > at)
+            index = chain.index_at(change.crossing)
             upright = path.states[index - 1 if change.into else index]
             sat = upright is State.SIT
             if change.into:
@@ -436,11 +313,11 @@ class _Reader:
         lying: NDArray[np.bool_],
         walking: NDArray[np.bool_],
         *,
-        stretches: list[Stretch],
+        chain: Chain,
         path: Path,
     ) -> None:
         state = self.state
-        index = next((i for i, s in enumerate(stretches) if s.stop_s > n), len(stretches) - 1)
+        index = chain.index_at(n * MOTION_HZ)
         state.state = path.states[index]
         state.lying = bool(lying[n * MOTION_HZ - 1])
         ups = self.seen.up_by_second[:, :n][:, walking[:n]]
@@ -450,11 +327,7 @@ class _Reader:
         if state.state is not State.CROUCH:
             state.crouch_start = None
         elif state.crouch_start is None:
-            state.crouch_start = self.offset + round(stretches[index].start_s * MOTION_HZ)
-
-
-def _pulse(pulses: list[Pulse], index: int | None) -> Pulse | None:
-    return None if index is None else pulses[index]
+            state.crouch_start = self.offset + round(chain.stretches[index].start_s * MOTION_HZ)
 
 
 def _movement(

@@ -239,7 +239,7 @@ def low_odds(
     depth_m = 0.5 * (abs(down.height_m) + abs(up.height_m))
     short = float(np.clip(p.crouch_s - duration_s, -4.0, 0.5))
     squat = short + float(np.clip((depth_m - p.crouch_depth_m) / 0.05, -3.0, 1.5))
-    squat += float(np.clip(np.log(p.landing_mps3 / max(down.jerk_mps3, 1.0)) / 0.4, -2.0, 1.5))
+    squat += float(np.clip(np.log(p.landing_mps3 / max(down.jerk_mps3, 1.0)) / 0.4, -4.0, 1.5))
     if flexion_deg is None:
         return squat - 1.0, -p.walking
     if low_site:
