@@ -186,7 +186,7 @@ def test_forward_is_learned_from_walking_when_nobody_says_it(busy: Samples) -> N
 
 def test_what_was_final_never_changes_and_ranges_join_up(busy: Samples) -> None:
     context = context_for(busy)
-    t_ns, accel, gyro = busy
+    t_ns, accel, gyro = long = twice(busy)
     assert gyro is not None
     pipeline, parts = Pipeline(context), []
     for start in range(0, len(t_ns), 1500):
@@ -206,12 +206,21 @@ def test_what_was_final_never_changes_and_ranges_join_up(busy: Samples) -> None:
             assert part.start_ns <= item.start_ns < part.end_ns
     joined = join(parts)
     assert joined is not None
-    assert same(joined.timelines, whole(context, busy).timelines)
+    assert same(joined.timelines, whole(context, long).timelines)
+
+
+def twice(samples: Samples) -> Samples:
+    """The recording, and at once the same again: longer than two blocks."""
+    t_ns, accel, gyro = samples
+    assert gyro is not None
+    shift_ns = t_ns[-1] - t_ns[0] + t_ns[1] - t_ns[0]
+    longer = np.concatenate((t_ns, t_ns + shift_ns))
+    return longer, np.concatenate((accel, accel)), np.concatenate((gyro, gyro))
 
 
 def test_findings_become_final_in_bounded_time() -> None:
     wearer = Wearer().hold(20)
-    for _ in range(18):
+    for _ in range(30):
         wearer.walk(20).hold(50)
     t_ns, accel, gyro = samples = played(wearer.script())
     pipeline = Pipeline(context_for(samples))
