@@ -23,7 +23,7 @@ from analytics.signal.calibration import calibrate
 from analytics.store.arrivals import Arrival
 from analytics.store.base import Store, StoreError
 from analytics.store.clinic import Clinic
-from analytics.store.records import Hold
+from analytics.store.records import Hold, WearerSettings
 from analytics.track import Track, TrackKey
 from wire.messages import Placement
 
@@ -55,6 +55,7 @@ class _Setup:
     has_gyro: bool
     axes: tuple[tuple[str, str], ...]
     hold: Hold | None
+    settings: WearerSettings
 
 
 @dataclass(slots=True)
@@ -124,7 +125,8 @@ class Worker:
     def _rebuild(self, key: TrackKey) -> bool:
         begun_s = time.monotonic()
         setup = self._setup(key)
-        track = Track(key, self._store, self._context(key, setup), self._parameters)
+        parameters = personal(self._parameters, setup.settings)
+        track = Track(key, self._store, self._context(key, setup), parameters)
         track.advance(key.day.end_ns)
         ended_s = time.monotonic()
         self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s)
@@ -163,6 +165,7 @@ class Worker:
             axes=tuple(sorted((birth.axes or {}).items())),
             # newest first: the one that was last held before the day ended
             hold=next((hold for hold in holds if hold.start_ns < key.day.end_ns), None),
+            settings=self._clinic.wearer(key.wearer).settings,
         )
 
     def _context(self, key: TrackKey, setup: _Setup) -> SensorContext:
@@ -182,6 +185,17 @@ class Worker:
                 axes=dict(setup.axes),
             ),
         )
+
+
+def personal(parameters: Parameters, settings: WearerSettings) -> Parameters:
+    """The parameters with what a clinician has set for this wearer."""
+    slouch = {"min_episode_min": settings.slouch_bout_min_s / 60}
+    if settings.slouch_enter_deg is not None:
+        slouch |= dict.fromkeys(
+            ("enter_low_trunk_deg", "enter_high_trunk_deg"), settings.slouch_enter_deg
+        )
+    walking = {"prolonged_min": settings.walking_limit_s / 60}
+    return parameters.override({"slouch": slouch, "walking": walking})
 
 
 def _comes_late(arrival: Arrival, running: _Running) -> bool:

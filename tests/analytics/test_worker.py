@@ -14,7 +14,7 @@ from analytics.result import results
 from analytics.store.base import Result, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
-from analytics.store.records import Hold
+from analytics.store.records import Hold, WearerSettings
 from analytics.worker import Worker
 from trunkline.synthetic.wearer import SyntheticDay, simulate
 from wire.batch import Batch, Channel
@@ -222,6 +222,31 @@ def test_midnight_parts_the_days(day: SyntheticDay, store: EmbeddedStore, clinic
     minutes = store.read_results("demo", "timeline", *ALL_TIME)
     starts = [minute.start_ns for minute in minutes]
     assert starts == [midnight_ns + m * 60 * 10**9 for m in range(-2, 5)]
+
+
+def test_personal_limits_count_from_the_next_samples_on(
+    day: SyntheticDay, store: EmbeddedStore, clinic: Clinic
+) -> None:
+    worker = Worker(store, clinic)
+    birth(clinic, day)
+    hold(clinic, day)
+    items = batches(day)
+    arrive(store, clinic, items[:-10])
+    worker.tick()
+    assert store.read_results("demo", "slouch_episode", *ALL_TIME) == []  # none of ten minutes
+    before = store.read_results("demo", "timeline", *ALL_TIME)
+    slouched = sum(flag is True for r in before for flag in r.body["slouched"])
+    assert slouched > 30
+    clinic.set_settings("demo", WearerSettings(slouch_bout_min_s=20.0, walking_limit_s=15.0))
+    arrive(store, clinic, items[-10:])
+    worker.tick()
+    assert store.read_results("demo", "slouch_episode", *ALL_TIME)
+    assert any(r.body["prolonged"] for r in store.read_results("demo", "walking_bout", *ALL_TIME))
+    clinic.set_settings("demo", WearerSettings(slouch_enter_deg=80.0))
+    hold(clinic, day)  # tells the worker to look again
+    worker.tick()
+    after = store.read_results("demo", "timeline", *ALL_TIME)
+    assert not any(flag is True for r in after for flag in r.body["slouched"])
 
 
 def test_only_the_trunk_sensor_is_computed(
