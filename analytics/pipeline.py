@@ -32,7 +32,7 @@ from analytics.detect.parameters import Parameters
 from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.signal.angles import angles_of
-from analytics.signal.calibration import Calibration, ForwardSource, UpSource
+from analytics.signal.calibration import Calibration
 from analytics.signal.frames import Frames, joined_frames
 from analytics.signal.orientation import slow_up
 from analytics.signal.stream import FrameStream
@@ -58,10 +58,14 @@ class SensorContext:
     calibration: Calibration = field(repr=False)
 
     @property
-    def flexion_known(self) -> bool:
-        """True when up and forward are known, so that angles have a meaning."""
-        known = self.calibration
-        return known.up is not UpSource.UNKNOWN and known.forward is not ForwardSource.UNKNOWN
+    def site(self) -> Site:
+        """What the sensor can tell."""
+        return Site.of(
+            self.placement,
+            has_gyro=self.has_gyro,
+            rate_hz=self.rate_hz,
+            calibration=self.calibration,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +105,7 @@ class Pipeline:
     def __init__(self, context: SensorContext, parameters: Parameters | None = None) -> None:
         self.context = context
         self.parameters = parameters or Parameters()
-        self._site = Site.of(
-            context.placement,
-            has_gyro=context.has_gyro,
-            rate_hz=context.rate_hz,
-            calibration=context.calibration,
-        )
+        self._site = context.site
         self._last_ns: int | None = None
         self._drained_ns: int | None = None
         self._done: list[Findings] = []
@@ -289,13 +288,13 @@ class Pipeline:
                 angles,
                 (posture == Posture.SITTING) & ~_changing(reading.movements, start_s, stop_s),
                 state.slouch,
-                directed=self.context.flexion_known,
+                directed=self._site.sagittal,
                 enter_deg=p.slouch.enter_deg(self.context.placement),
                 parameters=p.slouch,
             )
         episodes, state.slouch.closed = tuple(state.slouch.closed), []
         nothing = np.full(len(posture), np.nan, np.float32)
-        directed = self.context.flexion_known
+        directed = self._site.sagittal
         timeline = Timeline(
             first_s=start_s,
             posture=posture,

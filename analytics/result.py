@@ -19,10 +19,10 @@ from analytics.detect.findings import (
     WalkingBout,
 )
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
+from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT
 from analytics.exposure.timeline import runs_of
 from analytics.pipeline import SensorContext
-from analytics.signal.calibration import ForwardSource, UpSource
 from analytics.store.base import Provenance, Result
 
 SCHEMA: Final = "trunkline-analysis/1"
@@ -84,14 +84,34 @@ def provenance(parameters: Parameters) -> Provenance:
 
 
 def observable(context: SensorContext) -> dict[str, bool | str]:
-    """True, or in one word what is missing: placement, reference, axes, gyroscope, rate."""
-    calibration = context.calibration
-    upright: bool | str = calibration.up is not UpSource.UNKNOWN or "reference"
-    sagittal = upright
-    if upright is True:
-        sagittal = calibration.forward is not ForwardSource.UNKNOWN or "axes"
-    slouch = sagittal if context.placement in OBSERVABLE_AT else "placement"
-    return {"posture": upright, "trunk_flexion": sagittal, "slouch": slouch, "walking": True}
+    """True, or in one word why not: placement, reference, axes, gyroscope, rate, or "seated" for
+    what is told of a seated wearer only."""
+    site = context.site
+    upright: bool | str = site.upright or "reference"
+    sagittal = (site.sagittal or "axes") if site.upright else upright
+    movement: bool | str = "rate" if site.slow else upright
+    sideways = sagittal
+    if site.low:
+        sideways = "seated" if site.fixed_low else "placement"
+    turning = movement
+    if site.low and movement is True:
+        turning = "seated" if site.fixed_low else "placement"
+    return {
+        "posture": upright,
+        "trunk_flexion": sagittal,
+        "slouch": upright if context.placement in OBSERVABLE_AT else "placement",
+        "walking": "rate" if site.slow else True,
+        "sit_to_stand": movement,
+        "stand_to_sit": movement,
+        "squat": _with_gyro(movement, site),
+        "forward_bend": sagittal if movement is True else movement,
+        "lateral_bend": sideways if movement is True else movement,
+        "trunk_rotation": _with_gyro(turning, site),
+    }
+
+
+def _with_gyro(answer: bool | str, site: Site) -> bool | str:
+    return answer if site.gyro or answer is not True else "gyroscope"
 
 
 def quality(findings: Findings | None, context: SensorContext) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class DipParameters:
     high_pass_hz: float = parameter(0.2, unit="Hz", reason="a slow squat lasts five seconds")
     bias_s: int = parameter(30, unit="s", reason="sensor bias changes slower than movements")
     step_hz: float = parameter(0.7, unit="Hz", reason="between squats and steps")
-    window_s: int = parameter(3, unit="s", reason="one squat")
+    window_s: int = parameter(3, unit="s", reason="about as long as one squat")
     swing_mps: float = parameter(0.15, unit="m/s", reason="steps leave less below 0.7 Hz")
     swing_ratio: float = parameter(
         1.25, unit="1", reason="slow over fast vertical speed; walking stays below 0.7"

@@ -50,7 +50,7 @@ class PostureParameters:
     lean_deg: float = parameter(
         14.0, unit="deg", reason="rising or sitting down without leaning is riding a lift"
     )
-    per_lean: float = parameter(0.3, unit="1/deg", reason="5 deg less lean: five times less sure")
+    per_lean: float = parameter(0.5, unit="1/deg", reason="5 deg less lean: twelve times less sure")
     low_lever_m: float = parameter(
         0.12, unit="m", reason="waist above the hips: a bend alone lowers it so much"
     )
@@ -237,7 +237,7 @@ def low_odds(
 ) -> tuple[float, float]:
     """Log odds against sitting that the wearer, low between two pulses, squats or bends."""
     depth_m = 0.5 * (abs(down.height_m) + abs(up.height_m))
-    short = float(np.clip(p.crouch_s - duration_s, -4.0, 0.5))
+    short = float(np.clip(p.crouch_s - duration_s, -20.0, 0.5))
     squat = short + float(np.clip((depth_m - p.crouch_depth_m) / 0.05, -3.0, 1.5))
     squat += float(np.clip(np.log(p.landing_mps3 / max(down.jerk_mps3, 1.0)) / 0.4, -4.0, 1.5))
     if flexion_deg is None:

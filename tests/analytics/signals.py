@@ -116,7 +116,7 @@ def played(
 
 
 def busy_day() -> Wearer:
-    """About twenty minutes with a little of everything."""
+    """A quarter of an hour with a little of everything."""
     w = Wearer().hold(20)
     w.sit_down().hold(60).stand_up().hold(8).walk(40).hold(10)
     w.go(1.2, flexion=50).hold(1).go(1.2, flexion=0).hold(6)

@@ -1,0 +1,158 @@
+"""The best path: every transition of the state machine, and what may not happen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analytics.detect.posture import (
+    Link,
+    Neutral,
+    Path,
+    PostureParameters,
+    State,
+    Stretch,
+    best_path,
+    evidence,
+    low_odds,
+    lying_link,
+    plain_link,
+    pulse_link,
+    tilt_evidence,
+)
+from analytics.detect.pulses import Pulse
+from analytics.detect.site import Site
+
+P = PostureParameters()
+WAIST = Site(low=True, fixed_low=False, gyro=True, slow=False, upright=True, sagittal=True)
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def pulse(height_m: float, *, jerk: float = 150.0) -> Pulse:
+    fast = 0.5 if abs(height_m) > 0.1 else 0.1
+    return Pulse(
+        start=0,
+        stop=60,
+        height_m=height_m,
+        max_mps=fast if height_m > 0 else 0.05,
+        min_mps=-fast if height_m < 0 else -0.05,
+        end_mps=0.0,
+        unrest_radps=0.2,
+        excursion_deg=35.0,
+        turn_deg=10.0,
+        start_deg=5.0,
+        stop_deg=5.0,
+        jerk_mps3=jerk,
+        score=0.0,
+    )
+
+
+def path(*parts: object, first: State | None = None) -> Path:
+    """Stretches (float: log odds of sitting, "walk", "lie") with pulses (Pulse) in between."""
+    stretches, links = [], []
+    link = plain_link(P)
+    for part in parts:
+        if isinstance(part, Pulse):
+            link = pulse_link(part, WAIST, P)
+            continue
+        if isinstance(part, float):
+            odds = evidence(sit=part, p=P)
+        else:
+            odds = evidence(walking=part == "walk", lying=part == "lie", p=P)
+        stretches.append(Stretch(float(len(stretches)), len(stretches) + 1.0, odds))
+        links.append(Link(link))
+        link = plain_link(P)
+    initial = np.zeros(4)
+    if first is not None:
+        initial = np.full(4, -6.0)
+        initial[first] = 0.0
+    return best_path(stretches, links, initial)
+
+
+def test_a_rise_and_a_descent_change_the_state() -> None:
+    found = path(0.0, pulse(-0.4), 0.0, pulse(0.4), 0.0, first=State.STAND)
+    assert found.states == [State.STAND, State.SIT, State.STAND]
+    assert min(found.probability) > 0.9
+
+
+def test_small_height_changes_do_not() -> None:
+    found = path(0.0, pulse(-0.03), 0.0, pulse(0.02), 0.0, first=State.SIT)
+    assert found.states == [State.SIT] * 3
+
+
+def test_walking_is_done_standing_even_if_the_rise_was_missed() -> None:
+    found = path(2.0, "walk", -0.5, first=State.SIT)
+    assert found.states == [State.SIT, State.STAND, State.STAND]
+
+
+def test_what_follows_decides_what_was_unclear() -> None:
+    late = path(0.0, pulse(0.4), "walk")
+    assert late.states == [State.SIT, State.STAND]
+    assert path("walk", pulse(-0.4), 0.0).states == [State.STAND, State.SIT]
+
+
+def test_lying_is_entered_and_left_either_way() -> None:
+    assert path(2.0, "lie", -2.0).states == [State.SIT, State.LIE, State.STAND]
+    assert path(-2.0, "lie", 2.0).states == [State.STAND, State.LIE, State.SIT]
+
+
+def test_a_doubtful_state_has_a_low_probability() -> None:
+    assert path(0.0).probability[0] == pytest.approx(0.5, abs=0.01)
+    assert path(4.0).probability[0] > 0.97
+
+
+@pytest.mark.parametrize(
+    ("into", "activity", "lean", "state"),
+    [
+        (False, 1.3, 20.0, State.STAND),
+        (False, 0.6, -5.0, State.SIT),
+        (True, 1.4, 15.0, State.STAND),
+        (True, 0.7, -5.0, State.SIT),
+    ],
+)
+def test_effort_tells_sitting_from_standing_beside_the_bed(
+    into: bool, activity: float, lean: float, state: State
+) -> None:
+    cost = lying_link(into=into, activity_radps=activity, lean_deg=lean, p=P)
+    other = State.STAND if state is State.SIT else State.SIT
+    if into:
+        assert cost[state, State.LIE] > cost[other, State.LIE]
+    else:
+        assert cost[State.LIE, state] > cost[State.LIE, other]
+        assert cost[State.LIE, State.CROUCH] < -1e6
+
+
+@pytest.mark.parametrize(
+    ("depth", "flexion", "jerk", "seconds", "squat"),
+    [
+        (0.55, 20.0, 40.0, 2.0, True),
+        (0.30, -10.0, 150.0, 4.0, False),
+        (0.55, -5.0, 400.0, 4.0, False),
+        (0.50, 10.0, 40.0, 60.0, False),
+    ],
+)
+def test_a_squat_is_deep_short_soft_and_leans_forward(
+    depth: float, flexion: float, jerk: float, seconds: float, squat: bool
+) -> None:
+    odds, _ = low_odds(
+        pulse(-depth, jerk=jerk),
+        pulse(depth),
+        duration_s=seconds,
+        flexion_deg=flexion,
+        low_site=True,
+        p=P,
+    )
+    assert (odds > 0) is squat
+
+
+def test_tilt_speaks_by_site() -> None:
+    reclined = np.array([np.sin(np.radians(25)), 0.0, np.cos(np.radians(25))])
+    low = Neutral(standing=UP, low_site=True)
+    high = Neutral(standing=UP)
+    assert tilt_evidence(reclined, 10, low, P) > 2
+    assert tilt_evidence(UP, 10, low, P) < -1
+    assert tilt_evidence(-reclined * [1, 1, -1], 10, low, P) < -2, "a pelvis that leans forward"
+    assert tilt_evidence(-reclined * [1, 1, -1], 10, high, P) > 1, "a chest that leans forward"
+    assert tilt_evidence(UP, 10, Neutral(), P) == 0.0
+    assert 0 < tilt_evidence(UP, 10, Neutral(sitting=UP), P) < 1
+    assert abs(tilt_evidence(reclined, 1, low, P)) < abs(tilt_evidence(reclined, 10, low, P))
