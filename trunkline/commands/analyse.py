@@ -147,14 +147,22 @@ def _parameters(path: Path | None) -> Parameters:
         raise click.BadParameter(str(error), param_hint="--params") from error
 
 
+def _piped() -> bool:
+    """No bar where error output is a file or a pipe: programs read what is there."""
+    return not sys.stderr.isatty()
+
+
 def _run_one(job: _Job) -> list[str]:
-    with click.progressbar(length=100, label=job.source.name, file=sys.stderr) as bar:
+    name = job.source.name
+    with click.progressbar(length=100, label=name, file=sys.stderr, hidden=_piped()) as bar:
         return _analyse(job, lambda share: bar.update(int(100 * share) - bar.pos))
 
 
 def _run_many(work: list[_Job], jobs: int) -> list[str]:
     failures = []
-    with click.progressbar(length=len(work), label="Analysing", file=sys.stderr) as bar:
+    with click.progressbar(
+        length=len(work), label="Analysing", file=sys.stderr, hidden=_piped()
+    ) as bar:
         if jobs == 1:
             for job in work:
                 failures += _analyse(job)
