@@ -128,7 +128,7 @@ def test_without_metadata_what_cannot_be_known_is_unknown(tmp_path: Path) -> Non
         (in_g, "looks like g"),
         (unordered, "does not increase"),
         (no_axis, "accel_z"),
-        (empty, "0 samples"),
+        (empty, "no valid sample"),
     ],
 )
 def test_an_unusable_recording_is_one_line_and_no_result(
