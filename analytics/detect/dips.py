@@ -26,6 +26,7 @@ class DipParameters:
 
     high_pass_hz: float = parameter(0.2, unit="Hz", reason="a slow squat lasts five seconds")
     bias_s: int = parameter(30, unit="s", reason="sensor bias changes slower than movements")
+    rest_s: int = parameter(5, unit="s", reason="one period of the high-pass")
     step_hz: float = parameter(0.7, unit="Hz", reason="between squats and steps")
     window_s: int = parameter(3, unit="s", reason="about as long as one squat")
     swing_mps: float = parameter(0.15, unit="m/s", reason="steps leave less below 0.7 Hz")
@@ -88,14 +89,21 @@ def heave_of(motion: Motion, parameters: DipParameters) -> Heave:
     """Vertical speed and height with everything slower than a slow squat removed."""
     p = parameters
     vertical = from_running_median(motion.vertical, rate_hz=MOTION_HZ, window_s=p.bias_s)
-    speed = high_pass(np.cumsum(vertical) / MOTION_HZ, p.high_pass_hz, rate_hz=MOTION_HZ, order=1)
+    # at the ends of a recording the wearer is taken to be at rest
+    still = p.rest_s * MOTION_HZ
+    moved = np.cumsum(np.pad(vertical, still)) / MOTION_HZ
+    speed = high_pass(moved, p.high_pass_hz, rate_hz=MOTION_HZ, order=1)
+    height = high_pass(np.cumsum(speed) / MOTION_HZ, p.high_pass_hz, rate_hz=MOTION_HZ, order=1)[
+        still:-still
+    ]
+    speed = speed[still:-still]
     slow = low_pass(speed, p.step_hz, rate_hz=MOTION_HZ)
     width, middle = p.window_s * MOTION_HZ, slice(MOTION_HZ // 2, None, MOTION_HZ)
     swing = moving_mean(slow**2, width)[middle]
     bounce = moving_mean((speed - slow) ** 2, width)[middle]
     return Heave(
         speed=speed,
-        height=high_pass(np.cumsum(speed) / MOTION_HZ, p.high_pass_hz, rate_hz=MOTION_HZ, order=1),
+        height=height,
         dominant=(swing > p.swing_mps**2) & (swing > p.swing_ratio**2 * bounce),
         ratio=np.sqrt(swing / np.maximum(bounce, 1e-12)),
     )
@@ -112,7 +120,7 @@ def dips(
     found = []
     for bottom, depth in zip(bottoms, shape["prominences"], strict=True):
         low, high_end = max(0, bottom - half), min(len(height), bottom + half)
-        if ignore[bottom] or not motion.valid[low:high_end].all() or high_end - bottom < 2:
+        if ignore[bottom] or high_end - bottom < 2:
             continue
         falling, rising = speed[low : bottom + 1], speed[bottom:high_end]
         fall, rise = -float(falling.min()), float(rising.max())
@@ -122,6 +130,7 @@ def dips(
         sunk, risen = height[start] - height[bottom], height[stop] - height[bottom]
         if (
             min(sunk, risen) >= p.min_evenness * max(sunk, risen)
+            and motion.valid[start : bottom + MOTION_HZ // 2].all()
             and heave.ratio[second] >= p.min_ratio
             and min(fall, rise) >= p.min_speed_mps
             and min(fall, rise) >= p.min_balance * max(fall, rise)
