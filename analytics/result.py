@@ -84,8 +84,11 @@ def provenance(parameters: Parameters) -> Provenance:
 
 
 def observable(context: SensorContext) -> dict[str, bool | str]:
-    """True, or in one word why not: placement, reference, axes, gyroscope, rate, or "seated" for
-    what is told of a seated wearer only."""
+    """True, or in one word why not: placement, reference, axes, gyroscope, rate, sensors (it takes
+    a second one), or "seated" for what a sensor near the pelvis tells of a seated wearer only.
+
+    Trunk rotation means that of a seated wearer; "standing_rotation" says what is known beyond.
+    """
     site = context.site
     upright: bool | str = site.upright or "reference"
     sagittal = (site.sagittal or "axes") if site.upright else upright
@@ -107,6 +110,7 @@ def observable(context: SensorContext) -> dict[str, bool | str]:
         "forward_bend": sagittal if movement is True else movement,
         "lateral_bend": sideways if movement is True else movement,
         "trunk_rotation": _with_gyro(turning, site),
+        "standing_rotation": "sensors",
     }
 
 

@@ -75,5 +75,5 @@ def _counts(bend: Excursion, posture: Posture, site: Site, p: ExcursionParameter
         large = forward and bend.height_deg >= p.standing_pelvis_deg
         return (large or (site.fixed_low and seated)) and bend.jerk_mps3 <= p.max_jerk_mps3
     if turn and not seated:
-        return bend.height_deg >= p.standing_rotation_deg
+        return False  # one sensor cannot tell a twist of the trunk from a turn of the whole body
     return site.gyro or bend.height_deg >= p.no_gyro_deg

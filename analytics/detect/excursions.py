@@ -43,9 +43,6 @@ class ExcursionParameters:
     standing_pelvis_deg: float = parameter(
         20.0, unit="deg", reason="a standing pelvis tilts less without a bend"
     )
-    standing_rotation_deg: float = parameter(
-        30.0, unit="deg", reason="less is the whole body turning a little and back"
-    )
     no_gyro_deg: float = parameter(
         45.0, unit="deg", reason="without a gyroscope swaying looks like bending"
     )

@@ -38,7 +38,7 @@ class StepParameters:
         0.45, unit="1", reason="shortest step of a limping pair, in periods", source="MovingReality"
     )
     min_height: float = parameter(
-        0.12, unit="1", reason="lowest crest against the median crest of the stretch"
+        0.1, unit="1", reason="lowest crest against the median crest of the stretch"
     )
     reach_s: float = parameter(2.5, unit="s", reason="how far steps go beyond walking seconds")
     keep_pace: float = parameter(1.7, unit="1", reason="longest step interval there, in periods")

@@ -144,7 +144,7 @@ def counted(item: Excursion, posture: Posture, site: Site) -> bool:
         (MovementKind.LATERAL_BEND, 40, Posture.SITTING, WAIST, False),
         (MovementKind.LATERAL_BEND, 40, Posture.SITTING, L5, True),
         (MovementKind.TRUNK_ROTATION, 26, Posture.SITTING, CHEST, True),
-        (MovementKind.TRUNK_ROTATION, 26, Posture.STANDING, CHEST, False),
+        (MovementKind.TRUNK_ROTATION, 60, Posture.STANDING, CHEST, False),
         (MovementKind.TRUNK_ROTATION, 40, Posture.SITTING, replace(CHEST, sagittal=False), True),
         (MovementKind.LATERAL_BEND, 40, Posture.SITTING, replace(CHEST, sagittal=False), False),
         (MovementKind.LATERAL_BEND, 40, Posture.SITTING, replace(CHEST, gyro=False), False),
