@@ -37,6 +37,10 @@ class LyingParameters:
         45.0, unit="deg", reason="without a reference the neutral is uncertain by 10 deg"
     )
     least_s: float = parameter(2.0, unit="s", reason="shorter is a bend")
+    flat_deg: float = parameter(70.0, unit="deg", reason="nobody leans that far in a chair")
+    propped_least_s: float = parameter(
+        10.0, unit="s", reason="leaning over in a chair does not last; lying propped up does"
+    )
     prone_least_s: float = parameter(
         8.0,
         unit="s",
@@ -101,7 +105,8 @@ def lying_mask(
         if (initial and start == 0) or stop == len(lying):
             continue
         prone = forward_known and -up[0, start:stop].mean() > np.abs(up[1, start:stop].mean())
-        least_s = p.prone_least_s if prone else p.least_s
+        flat = tilt[start:stop].max() >= p.flat_deg
+        least_s = p.prone_least_s if prone else p.least_s if flat else p.propped_least_s
         if stop - start < least_s * MOTION_HZ:
             lying[start:stop] = False
     return lying
