@@ -259,6 +259,22 @@ def test_live_says_slouched_soon_after_the_threshold_is_crossed(busy: Samples) -
     assert flexed_s <= 2.0
 
 
+def test_clock_time_does_not_matter(busy: Samples) -> None:
+    """UTC nanoseconds give the same as seconds since the start."""
+    shift_s = 1_790_000_000 // BLOCK_S * BLOCK_S
+    later = (busy[0] + shift_s * 10**9, busy[1], busy[2])
+    a, b = whole(context_for(busy), busy), whole(context_for(later), later)
+    for left, right in zip(a.timelines, b.timelines, strict=True):
+        assert same(left, dataclasses.replace(right, first_s=right.first_s - shift_s))
+    for left, right in zip(
+        (*a.movements, *a.slouch_episodes, *a.walking_bouts),
+        (*b.movements, *b.slouch_episodes, *b.walking_bouts),
+        strict=True,
+    ):
+        assert right.start_ns - left.start_ns == shift_s * 10**9
+        assert right.end_ns - left.end_ns == shift_s * 10**9
+
+
 def test_no_result_bridges_a_gap(busy: Samples) -> None:
     t_ns, accel, gyro = busy
     assert gyro is not None
