@@ -16,7 +16,7 @@ one that the option's help names, else `TRUNKLINE_<COMMAND>_<OPTION>`. Exit code
 
 def text() -> str:
     """Markdown of every command with its help."""
-    context = click.Context(main, info_name="trunkline")
+    context = click.Context(main, info_name="trunkline", **main.context_settings)
     parts = [HEAD]
     for name in sorted(COMMANDS):
         command = main.get_command(context, name)
