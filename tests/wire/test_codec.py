@@ -138,6 +138,7 @@ def replace(key: int, value: object) -> bytes:
         (replace(7, {"accel": ["m/s2", -1.0, cbor2.CBORTag(77, bytes(12))]}), "scale"),
         (bytes(MAX_BYTES + 1), "more than"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_breach_of_the_contract_is_named(payload: bytes, reason: str) -> None:
     with pytest.raises(BatchError, match=reason):

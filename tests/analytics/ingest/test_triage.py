@@ -31,6 +31,7 @@ STATE = AgentStatus(new_session(), "ready", 7)
         ("trunkline/v1/w/agent/state", STATE.dump(), "", AgentStatus),
         ("trunkline/v1/w/mark", MARK.dump(), "", Mark),
     ],
+    ids=["imu", "birth", "status", "state", "mark"],
 )
 def test_what_is_understood(topic: str, payload: bytes, sensor: str, kind: type) -> None:
     report = read(Message(topic, payload))
