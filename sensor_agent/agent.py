@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sensor_agent.state import State
 from sensor_agent.uplink import Uplink
 from wire.batch import Batch
 from wire.ids import check_wearer, new_session
-from wire.messages import AgentState, Birth, Mark
+from wire.messages import AgentState, Birth, Losses, Mark
 from wire.topics import Kind, sensor_topic, wearer_topic
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,8 @@ class Agent:
         }
         self._pending: deque[tuple[str, Batch]] = deque()
         self._small: deque[tuple[Kind, str, bytes]] = deque()
+        self._given_up: dict[str, Dropped] = {}
+        """Sensor -> what was given up in memory and is not on record yet."""
         self._to_write = asyncio.Event()
         self._to_report = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -130,6 +132,7 @@ class Agent:
         """Stream until `stop` is set; `finish` is awaited between the end of the last sensor and
         the goodbye to the broker."""
         self.uplink.set_agent_state(AgentState.INIT)
+        await self._tell_losses()
         uplink = asyncio.create_task(self.uplink.run())
         services = [uplink, *_tasks(self._write_forever(), self._report_forever())]
         sensors = _tasks(*(session.run() for session in self.sessions.values()))
@@ -166,7 +169,7 @@ class Agent:
         self._pending.extend((sensor, batch) for batch in batches)
         while len(self._pending) > MAX_PENDING:
             oldest, batch = self._pending.popleft()
-            self.sessions[oldest].given_up_samples += batch.n
+            self._give_up(oldest, batch)
         self._to_write.set()
 
     def _on_birth(self, sensor: str, birth: Birth) -> None:
@@ -207,11 +210,41 @@ class Agent:
             dropped = await asyncio.to_thread(self.outbox.append, batches, now_ns)
             self._forget(batches)
             self._note(dropped)
+            if dropped:
+                await self._tell_losses()
+        for sensor, gone in list(self._given_up.items()):
+            del self._given_up[sensor]
+            try:
+                await asyncio.to_thread(self.outbox.give_up, gone)
+            except OutboxError:
+                self._given_up[sensor] = _with(gone, self._given_up.get(sensor))
+                raise
+            await self._tell_losses()
 
     def _forget(self, written: list[tuple[str, Batch]]) -> None:
         done = {(batch.session, batch.seq) for _, batch in written}
         while self._pending and _key(self._pending[0]) in done:
             self._pending.popleft()
+
+    def _give_up(self, sensor: str, batch: Batch) -> None:
+        """The oldest batch in memory must go; what is given up of a sensor follows each other."""
+        self.sessions[sensor].given_up_samples += batch.n
+        one = Dropped(
+            at_ns=self._clock.utc_ns(),
+            sensor=sensor,
+            session=batch.session,
+            first_seq=batch.seq,
+            last_seq=batch.seq,
+            batches=1,
+            samples=batch.n,
+        )
+        known = self._given_up.get(sensor)
+        self._given_up[sensor] = _with(known, one) if known else one
+
+    async def _tell_losses(self) -> None:
+        for sensor, losses in (await asyncio.to_thread(self.outbox.losses)).items():
+            topic = sensor_topic(self.config.wearer, sensor, Kind.LOSS)
+            self.uplink.set_retained(topic, Losses.of(losses).dump())
 
     def _note(self, dropped: list[Dropped]) -> None:
         for gone in dropped:
@@ -247,7 +280,9 @@ class Agent:
             waiting = await asyncio.to_thread(self.outbox.batch_count)
             for sensor, session in self.sessions.items():
                 topic = sensor_topic(self.config.wearer, sensor, Kind.STATUS)
-                self.uplink.set_retained(topic, session.status(waiting, _open_fds()).dump())
+                pending = sum(1 for name, _ in self._pending if name == sensor)
+                status = session.status(waiting, _open_fds(), pending)
+                self.uplink.set_retained(topic, status.dump())
 
 
 async def run_agent(
@@ -259,6 +294,18 @@ async def run_agent(
 
 def _key(item: tuple[str, Batch]) -> tuple[str, int]:
     return item[1].session, item[1].seq
+
+
+def _with(first: Dropped, then: Dropped | None) -> Dropped:
+    """Two losses of a sensor that follow each other as one."""
+    if then is None:
+        return first
+    return replace(
+        first,
+        last_seq=then.last_seq,
+        batches=first.batches + then.batches,
+        samples=first.samples + then.samples,
+    )
 
 
 def _tasks(*work: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:

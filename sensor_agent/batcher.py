@@ -48,11 +48,17 @@ class Batcher:
     session: str
     clock: DeviceClock
     counters: BatchCounters = field(default_factory=BatchCounters)
+    next_seq: int = 0
     _pieces: list[_Piece] = field(default_factory=list)
-    _seq: int = 0
     _next_device_ns: float | None = None
     _gap: bool = False
     _lost: int = 0
+    _new_link: bool = False
+
+    def link_started(self) -> None:
+        """Blocks come over a new connection from now on; what was held has been flushed."""
+        self.clock.link_started()
+        self._new_link = self.next_seq > 0
 
     def add(self, block: SampleBlock, arrival_ns: int) -> list[Batch]:
         """Take a block that arrived at host monotonic `arrival_ns`; batches that became full."""
@@ -121,7 +127,7 @@ class Batcher:
         stamp = self.clock.stamp(first_ns, dt_ns, n, gap=self._gap)
         batch = Batch(
             session=self.session,
-            seq=self._seq,
+            seq=self.next_seq,
             floor_seq=0,
             t0_ns=stamp.t0_ns,
             dt_ns=stamp.dt_ns,
@@ -136,10 +142,12 @@ class Batcher:
             rx_ns=self.clock.utc_ns(pieces[-1].arrival_ns),
             clock_err_ns=stamp.clock_err_ns,
             lost=self._lost,
-            flags=stamp.flags | (Flag.GAP_BEFORE if self._gap else Flag.NONE),
+            flags=stamp.flags
+            | (Flag.GAP_BEFORE if self._gap else Flag.NONE)
+            | (Flag.NEW_LINK if self._new_link else Flag.NONE),
         )
-        self._seq += 1
-        self._gap, self._lost = False, 0
+        self.next_seq += 1
+        self._gap, self._lost, self._new_link = False, 0, False
         return batch
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from wire.batch import Batch
 from wire.codec import decode, encode
+from wire.messages import Loss
 from wire.topics import Kind, sensor_topic
 
 SCHEMA_VERSION = 1
@@ -200,6 +201,29 @@ class Outbox:
         """Everything ever given up, oldest first."""
         return [Dropped(*row) for row in self._rows("SELECT * FROM dropped ORDER BY rowid")]
 
+    def give_up(self, gone: Dropped) -> None:
+        """Put on record what was lost before it came here."""
+        with self._lock, self._transaction():
+            self._record([gone])
+
+    def losses(self) -> dict[str, list[Loss]]:
+        """Sensor -> everything ever given up of it, ranges that follow each other as one."""
+        found: dict[str, list[Loss]] = {}
+        rows = self._rows(
+            "SELECT sensor, session, first_seq, last_seq, samples FROM dropped"
+            " ORDER BY session, first_seq"
+        )
+        for sensor, *row in rows:
+            loss = Loss(*row)
+            ranges = found.setdefault(sensor, [])
+            if ranges and _follows(ranges[-1], loss):
+                before = ranges.pop()
+                loss = Loss(
+                    loss.session, before.first_seq, loss.last_seq, before.samples + loss.samples
+                )
+            ranges.append(loss)
+        return found
+
     def _open(self) -> None:
         try:
             self._db.execute("PRAGMA busy_timeout = 5000")  # a predecessor may still be stopping
@@ -260,11 +284,14 @@ class Outbox:
             " (SELECT id FROM message WHERE seq IS NOT NULL ORDER BY id LIMIT ?)",
             (limit,),
         )
+        self._record(gone)
+        return gone
+
+    def _record(self, gone: Iterable[Dropped]) -> None:
         self._db.executemany(
             "INSERT INTO dropped VALUES (?, ?, ?, ?, ?, ?, ?)",
             [dataclasses.astuple(d) for d in gone],
         )
-        return gone
 
     def _used_pages(self) -> int:
         pages = int(self._db.execute("PRAGMA page_count").fetchone()[0])
@@ -322,6 +349,10 @@ def _with_floor(payload: bytes, was: int | None, floor: int | None) -> bytes:
     if was == floor or floor is None:
         return payload
     return encode(dataclasses.replace(decode(payload), floor_seq=floor))
+
+
+def _follows(before: Loss, loss: Loss) -> bool:
+    return before.session == loss.session and loss.first_seq <= before.last_seq + 1
 
 
 def _advice(path: Path, error: Exception) -> str:

@@ -135,8 +135,8 @@ class SensorSession:
         finally:
             self._to(Event.STOP)
 
-    def status(self, outbox_batches: int, open_fds: int | None) -> Status:
-        """How the sensor is doing now."""
+    def status(self, outbox_batches: int, open_fds: int | None, pending_batches: int = 0) -> Status:
+        """How the sensor is doing now; pending_batches: those of its batches not yet on disk."""
         batches = self.batcher.counters
         return Status(
             session=self.session,
@@ -152,6 +152,7 @@ class SensorSession:
             reconnects=max(0, self.counters.streams - 1),
             clock_drift_ppm=self.batcher.clock.drift_ppm,
             clock_err_ns=self._clock_err_ns,
+            batches=self.batcher.next_seq - pending_batches,
             outbox_batches=outbox_batches,
             open_fds=open_fds,
         )
@@ -229,7 +230,7 @@ class SensorSession:
     # --- streaming ------------------------------------------------------------------------------
 
     def _begin(self, found: Profile, decoder: Decoder) -> None:
-        self.batcher.clock.link_started()
+        self.batcher.link_started()
         self.counters.streams += 1
         self.problem = None
         settings = decoder.settings

@@ -27,6 +27,8 @@ class Flag(IntFlag):
     """Read from the sensor's own memory after the fact."""
     CLOCK_RESET = 4
     """The device clock restarted; the clock fit began anew with this batch."""
+    NEW_LINK = 8
+    """The connection to the sensor was lost and made anew before this batch."""
 
 
 class BatchError(ValueError):

@@ -1,4 +1,4 @@
-"""The small JSON messages around the batches: birth, status, committed, agent state, mark.
+"""The small JSON messages around the batches: birth, status, loss, committed, agent state, mark.
 
 JSON rather than CBOR: they are rare, people read them with `trunkline tap`, and Home Assistant
 can use them as they are.
@@ -7,6 +7,7 @@ can use them as they are.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self, get_type_hints
@@ -20,7 +21,14 @@ SIDES = ("left", "right", "both")
 AXIS_NAMES = ("up", "forward", "left")
 AXES = ("+x", "-x", "+y", "-y", "+z", "-z")
 
-_PLAIN = {"list[str]": list, "dict[str, str] | None": dict | None}
+MAX_LOSSES = 200
+"""Ranges of numbers told of one sensor: the outbox drops from one end, so there are few."""
+
+_PLAIN = {
+    "list[str]": list,
+    "list[dict[str, typing.Any]]": list,
+    "dict[str, str] | None": dict | None,
+}
 """Annotations that isinstance cannot check as they are; the elements are checked by the class."""
 
 
@@ -136,11 +144,57 @@ class Status(_Message):
     reconnects: int = 0
     clock_drift_ppm: float | None = None
     clock_err_ns: int | None = None
+    batches: int = 0
+    """Batches of this session that have been on the agent's disk: numbers 0 .. batches - 1."""
     outbox_batches: int = 0
     open_fds: int | None = None
 
     def check(self) -> None:
         _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Batches that the agent had made and gave up."""
+
+    session: str
+    first_seq: int
+    last_seq: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Losses(_Message):
+    """Everything of a sensor that its agent gave up: the loss is on record (retained, so that it
+    outlives a broker that forgets)."""
+
+    losses: list[dict[str, Any]]
+    """The fields of Loss; the newest MAX_LOSSES."""
+
+    @classmethod
+    def of(cls, losses: Iterable[Loss]) -> Self:
+        return cls([asdict(loss) for loss in losses][-MAX_LOSSES:])
+
+    def each(self) -> list[Loss]:
+        return [Loss(**fields) for fields in self.losses]
+
+    def check(self) -> None:
+        _require(len(self.losses) <= MAX_LOSSES, "losses are too many")
+        for fields in self.losses:
+            _require(
+                isinstance(fields, dict) and set(fields) == set(get_type_hints(Loss)),
+                "losses are not as they should be",
+            )
+            loss = Loss(**fields)
+            numbers = (loss.first_seq, loss.last_seq, loss.samples)
+            _require(
+                isinstance(loss.session, str) and len(loss.session) == 26, "session is no ULID"
+            )
+            _require(
+                all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+                and loss.first_seq <= loss.last_seq,
+                "losses are out of range",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     BIRTH = "birth"
     IMU = "imu"
     STATUS = "status"
+    LOSS = "loss"
     COMMITTED = "committed"
     AGENT_STATE = "agent/state"
     MARK = "mark"
@@ -23,7 +24,7 @@ class Kind(StrEnum):
     ALERT = "alert"
 
 
-_SENSOR_KINDS = frozenset({Kind.BIRTH, Kind.IMU, Kind.STATUS, Kind.COMMITTED})
+_SENSOR_KINDS = frozenset({Kind.BIRTH, Kind.IMU, Kind.STATUS, Kind.LOSS, Kind.COMMITTED})
 _WEARER_KINDS = frozenset(Kind) - _SENSOR_KINDS
 
 

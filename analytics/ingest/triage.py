@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from wire.batch import Batch, BatchError
 from wire.codec import decode
 from wire.ids import IdError, check_sensor
-from wire.messages import AgentStatus, Birth, Mark, MessageError, Status
+from wire.messages import AgentStatus, Birth, Losses, Mark, MessageError, Status
 from wire.topics import Kind, TopicError, parse
 
 logger = logging.getLogger(__name__)
 
-SUBSCRIBED = (Kind.IMU, Kind.BIRTH, Kind.STATUS, Kind.AGENT_STATE, Kind.MARK)
+SUBSCRIBED = (Kind.IMU, Kind.BIRTH, Kind.STATUS, Kind.LOSS, Kind.AGENT_STATE, Kind.MARK)
+
+Content = Batch | Birth | Status | Losses | AgentStatus | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Report:
 
     wearer: str
     sensor: str
-    content: Batch | Birth | Status | AgentStatus | Mark
+    content: Content
     message: Message
 
 
@@ -62,7 +64,7 @@ def read(message: Message) -> Report | Unusable | None:
     return Report(topic.wearer, topic.sensor or "", content, message)
 
 
-def _content(kind: Kind, payload: bytes) -> Batch | Birth | Status | AgentStatus | Mark:
+def _content(kind: Kind, payload: bytes) -> Content:
     match kind:
         case Kind.IMU:
             return decode(payload)
@@ -70,6 +72,8 @@ def _content(kind: Kind, payload: bytes) -> Batch | Birth | Status | AgentStatus
             return Birth.load(payload)
         case Kind.STATUS:
             return Status.load(payload)
+        case Kind.LOSS:
+            return Losses.load(payload)
         case Kind.AGENT_STATE:
             return AgentStatus.load(payload)
         case _:

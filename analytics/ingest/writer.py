@@ -15,7 +15,7 @@ from analytics.store.clinic import Clinic
 from analytics.store.ledger import SessionKey, dead_letter
 from analytics.store.records import ClinicError, DeadLetter, DiaryEntry, Hold, TimeMark, Watermark
 from wire.batch import Batch
-from wire.messages import AgentStatus, Birth, Committed, Mark, Status
+from wire.messages import AgentStatus, Birth, Committed, Losses, Mark, Status
 from wire.topics import Kind, sensor_topic
 
 logger = logging.getLogger(__name__)
@@ -120,6 +120,8 @@ class Writer:
                 self._clinic.record_birth(wearer, sensor, birth)
             case Status() as status:
                 self._clinic.record_status(wearer, sensor, status)
+            case Losses() as losses:
+                self._clinic.record_losses(wearer, sensor, losses.each())
             case AgentStatus() as state:
                 self._clinic.record_agent_state(wearer, state)
             case Mark(kind="symptom", symptom=str(symptom)) as mark:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from analytics.store.arrivals import Arrivals
 from analytics.store.database import Database
+from analytics.store.deliveries import Deliveries
 from analytics.store.ledger import Ledger
 from analytics.store.migrations import bring_to_head
 from analytics.store.people import People
@@ -22,7 +23,7 @@ FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
 
 
-class Clinic(People, Reported, Ledger, Arrivals):
+class Clinic(People, Reported, Ledger, Arrivals, Deliveries):
     """One clinic database file, made or migrated on open.
 
     Methods raise StoreError when the file cannot be used, ClinicError for a request that the

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from analytics.store.database import Database
 from analytics.store.records import DeadLetter, Watermark
+from wire.topics import Kind
 
 MAX_DEAD_LETTERS = 10_000
 MAX_TOPIC = 200
@@ -44,12 +45,17 @@ class Ledger:
                     " WHERE wearer = ? AND sensor = ? AND session = ?",
                     key,
                 ).fetchone()
-                found[key] = (
-                    Watermark()
-                    if row is None
-                    else Watermark(row[0], tuple((low, high) for low, high in json.loads(row[1])))
-                )
+                found[key] = Watermark() if row is None else _watermark(*row)
         return found
+
+    def session_watermarks(self, wearer: str, sensor: str) -> dict[str, Watermark]:
+        """Session -> watermark of everything a sensor ever sent."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT session, committed, beyond FROM watermark WHERE wearer = ? AND sensor = ?",
+                (wearer, sensor),
+            ).fetchall()
+        return {session: _watermark(committed, beyond) for session, committed, beyond in rows}
 
     def set_watermarks(self, marks: Mapping[SessionKey, Watermark]) -> None:
         """Keep the watermarks; those of wearers that are not registered are left out."""
@@ -78,6 +84,15 @@ class Ledger:
                 (MAX_DEAD_LETTERS,),
             )
 
+    def refused_batches(self, wearer: str, sensor: str) -> list[bytes]:
+        """The first 4 kB of a sensor's batches that are dead letters, oldest first."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT payload FROM dead_letter WHERE wearer = ? AND topic LIKE ? ORDER BY id",
+                (wearer, f"%/{sensor}/{Kind.IMU}"),
+            ).fetchall()
+        return [row[0] for row in rows]
+
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Newest first."""
         with self._db.read() as connection:
@@ -87,6 +102,10 @@ class Ledger:
                 (limit,),
             ).fetchall()
         return [DeadLetter(*row) for row in rows]
+
+
+def _watermark(committed: int, beyond: str) -> Watermark:
+    return Watermark(committed, tuple((low, high) for low, high in json.loads(beyond)))
 
 
 def dead_letter(wearer: str | None, topic: str, reason: str, payload: bytes) -> DeadLetter:

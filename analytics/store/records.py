@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from wire.messages import Birth, Status
 
@@ -130,6 +132,18 @@ class DeadLetter:
     reason: str
     payload: bytes
     """The first 4 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the audit of one wearer's day found."""
+
+    wearer: str
+    day: str
+    """ISO date in the wearer's time zone."""
+    made_ns: int
+    body: Mapping[str, Any]
+    """See analytics.audit.account.DayAccount.json."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from analytics.store.database import Database
 from analytics.store.records import ClinicError, DiaryEntry, Hold, Sensor, TimeMark
-from wire.messages import AgentStatus, Birth, Status
+from wire.messages import AgentStatus, Birth, Loss, Status
 
 
 class Reported:
@@ -35,7 +35,7 @@ class Reported:
             )
 
     def record_status(self, wearer: str, sensor: str, status: Status) -> None:
-        """How a sensor is doing; the latest word counts."""
+        """How a sensor is doing; the latest word counts, of the sensor and of the session."""
         with self._writing(wearer) as connection:
             connection.execute(
                 "INSERT INTO sensor (wearer, sensor, status, updated_ns) VALUES (?, ?, ?, ?)"
@@ -43,6 +43,42 @@ class Reported:
                 " updated_ns = excluded.updated_ns",
                 (wearer, sensor, status.dump().decode(), time.time_ns()),
             )
+            connection.execute(
+                "INSERT INTO session_status (wearer, sensor, session, at_ns, status)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = excluded.at_ns,"
+                " status = excluded.status WHERE at_ns <= excluded.at_ns",
+                (wearer, sensor, status.session, status.at_ns, status.dump().decode()),
+            )
+
+    def session_statuses(self, wearer: str, sensor: str) -> dict[str, Status]:
+        """The last word of every session of a sensor."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT session, status FROM session_status WHERE wearer = ? AND sensor = ?",
+                (wearer, sensor),
+            ).fetchall()
+        return {session: Status.load(status.encode()) for session, status in rows}
+
+    def record_losses(self, wearer: str, sensor: str, losses: Iterable[Loss]) -> None:
+        """What a sensor's agent gave up; told again it changes nothing."""
+        with self._writing(wearer) as connection:
+            connection.executemany(
+                "INSERT INTO loss (wearer, sensor, session, first_seq, last_seq, samples)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " last_seq = excluded.last_seq, samples = excluded.samples"
+                " WHERE last_seq < excluded.last_seq",
+                [(wearer, sensor, x.session, x.first_seq, x.last_seq, x.samples) for x in losses],
+            )
+
+    def losses(self, wearer: str, sensor: str) -> list[Loss]:
+        """What a sensor's agents gave up, by session and number."""
+        with self._db.read() as connection:
+            rows = connection.execute(
+                "SELECT session, first_seq, last_seq, samples FROM loss"
+                " WHERE wearer = ? AND sensor = ? ORDER BY session, first_seq",
+                (wearer, sensor),
+            ).fetchall()
+        return [Loss(*row) for row in rows]
 
     def sensors(self, wearer: str) -> list[Sensor]:
         """Sensors that have reported, sorted by id."""

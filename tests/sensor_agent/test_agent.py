@@ -30,7 +30,7 @@ from tests.sensor_agent.broker_side import Ingest, until
 from tests.sensor_agent.test_outbox import batch
 from tests.servers import Mosquitto, free_port
 from wire.ids import IdError, new_session
-from wire.messages import Mark, Placement
+from wire.messages import Losses, Mark, Placement
 from wire.topics import Kind
 
 SPEED = 20.0
@@ -93,15 +93,30 @@ async def test_what_memory_cannot_hold_is_lost_on_record(
 ) -> None:
     monkeypatch.setattr(agent_module, "MAX_PENDING", 3)
 
-    def never(*_args: object) -> list:
-        raise OutboxError("disk full")
+    monkeypatch.setattr(agent_module, "DISK_RETRY_S", 0.05)
+    append, is_full = Outbox.append, True
 
-    monkeypatch.setattr(Outbox, "append", never)
+    def sometimes(outbox: Outbox, *args: object) -> list:
+        if is_full:
+            raise OutboxError("disk full")
+        return append(outbox, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Outbox, "append", sometimes)
     async with running(config(tmp_path)) as agent:
         session = agent.sessions["trunk"]
         await until(lambda: session.given_up_samples > 100)
         assert session.status(0, None).lost_samples == session.given_up_samples
         assert len(agent._pending) == 3
+        assert agent.outbox.losses() == {}
+        is_full = False
+        await until(lambda: agent.outbox.batch_count() > 3)
+        held = agent.outbox.batches_from(session.session, 0, 1)
+        await until(lambda: bool(agent.outbox.losses()))
+        (loss,) = agent.outbox.losses()["trunk"]
+        assert (loss.first_seq, loss.last_seq) == (0, held[0].seq - 1)
+        assert loss.samples == session.given_up_samples
+        topic = "trunkline/v1/w1/trunk/loss"
+        assert Losses.load(agent.uplink._retained[topic]).each() == [loss]
 
 
 async def test_an_outbox_that_is_full_says_what_it_dropped(

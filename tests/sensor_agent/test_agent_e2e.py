@@ -219,11 +219,12 @@ async def test_a_lost_link_comes_back_and_the_loss_is_on_record(
         batches = ingest.batches("trunk")
         assert_same(sensor, batches, to_utc, lost_in_the_air=True)
         (gap,) = [b for b in batches if b.flags & Flag.GAP_BEFORE]
-        assert not gap.flags & Flag.CLOCK_RESET
+        assert gap.flags == Flag.GAP_BEFORE | Flag.NEW_LINK
         missing = np.diff(received(batches)[0]).max() / (1e9 / 52) - 1
         assert gap.lost == pytest.approx(missing, abs=1.0)
         status = Status.load(ingest.of(Kind.STATUS)[-1])
         assert (status.reconnects, status.lost_samples) == (1, gap.lost)
+        assert status.batches == len(batches)
 
 
 async def test_a_reboot_begins_a_new_clock(

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sensor_agent.outbox import Outbox, OutboxError
+from sensor_agent.outbox import Dropped, Outbox, OutboxError
 from wire.batch import Batch, Channel
 from wire.codec import decode
 from wire.ids import new_session
+from wire.messages import Loss
 from wire.topics import Kind
 
 NOW_NS = 1_750_000_000_000_000_000
@@ -121,10 +122,28 @@ def test_full_drops_the_oldest_on_record(path: Path, session: str) -> None:
     assert sum(d.batches for d in gone) == first
     assert sum(d.samples for d in gone) == first * 50
     assert (gone[0].first_seq, gone[-1].last_seq) == (0, first - 1)
+    assert outbox.losses() == {"trunk": [Loss(session, 0, first - 1, 50 * first)]}
     for message in outbox.batches_after(0, 2) + outbox.batches_from(session, 1499, 1):
         assert decode(message.payload).floor_seq == first  # ingest must not wait for the dropped
     outbox.close()
     assert path.stat().st_size < 100 * 4096
+
+
+def test_losses_of_sensors_sessions_and_ranges_stay_apart(path: Path) -> None:
+    outbox, (old, new) = Outbox(path, "w1"), sorted([new_session(), new_session()])
+    for sensor, session, first, last in (
+        ("trunk", new, 0, 4),
+        ("trunk", old, 5, 6),
+        ("trunk", old, 7, 9),
+        ("trunk", old, 11, 11),
+        ("thigh", old, 12, 12),
+    ):
+        outbox.give_up(Dropped(NOW_NS, sensor, session, first, last, last - first + 1, 50))
+    outbox.close()
+    assert Outbox(path, "w1").losses() == {
+        "trunk": [Loss(old, 5, 9, 100), Loss(old, 11, 11, 50), Loss(new, 0, 4, 50)],
+        "thigh": [Loss(old, 12, 12, 50)],
+    }
 
 
 def test_marks_are_never_dropped_for_room(path: Path, session: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from wire.messages import (
     AgentStatus,
     Birth,
     Committed,
+    Loss,
+    Losses,
     Mark,
     MessageError,
     Status,
@@ -28,6 +31,7 @@ GOOD = [
     AgentStatus(SESSION, "ready", 1),
     Mark(1, "symptom", symptom="pain", site="iliac_crest", side="left", severity=4),
     Mark(1, "upright", sensor="trunk", end_ns=2, posture="sitting"),
+    Losses.of([Loss(SESSION, 3, 7, 250)]),
 ]
 
 
@@ -60,12 +64,20 @@ def test_messages_round_trip(message: Any) -> None:
         (5, {"end_ns": 1}),
         (5, {"sensor": None}),
         (5, {"posture": "lying"}),
+        (6, {"losses": {}}),
+        (6, {"losses": [1]}),
+        (6, {"losses": [{"session": SESSION}]}),
+        (6, {"losses": [Loss("x", 3, 7, 250)]}),
+        (6, {"losses": [Loss(SESSION, 8, 7, 250)]}),
+        (6, {"losses": [Loss(SESSION, -1, 7, 250)]}),
+        (6, {"losses": [Loss(SESSION, 3, 7, True)]}),
+        (6, {"losses": [Loss(SESSION, 3, 7, 250)] * 201}),
     ],
 )
 def test_each_breach_is_refused(kind: int, changes: dict[str, Any]) -> None:
     fields = json.loads(GOOD[kind].dump()) | changes
     with pytest.raises(MessageError):
-        type(GOOD[kind]).load(json.dumps(fields).encode())
+        type(GOOD[kind]).load(json.dumps(fields, default=asdict).encode())
 
 
 @given(st.sampled_from(GOOD), st.binary(max_size=80) | st.text(max_size=80).map(str.encode))

@@ -6,7 +6,7 @@ import pytest
 
 from wire.topics import Kind, Topic, TopicError, filter_all, parse, sensor_topic, wearer_topic
 
-SENSOR_KINDS = (Kind.BIRTH, Kind.IMU, Kind.STATUS, Kind.COMMITTED)
+SENSOR_KINDS = (Kind.BIRTH, Kind.IMU, Kind.STATUS, Kind.LOSS, Kind.COMMITTED)
 WEARER_KINDS = (Kind.AGENT_STATE, Kind.MARK, Kind.STATE, Kind.ALERT)
 
 

@@ -1,0 +1,1 @@
+"""What the agents sent against what the store holds."""
