@@ -8,10 +8,10 @@ Decoder that `configure` returned and gets events: sample blocks in SI units, ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +141,48 @@ class SampleBlock:
     it (streams that are put together); None: it is the block's own last one."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleRun:
+    """Sample blocks of many packets as columns: what the packets would give one by one. All blocks
+    have `n` samples of the same quantities and steps, and none begins after a restart.
+    """
+
+    packet: NDArray[np.intp]
+    """(blocks,) place of the packet that made each block whole."""
+    n: int
+    device_t0_ns: NDArray[np.int64] | None
+    """(blocks,), None when the sensor sends no stamp."""
+    device_dt_ns: NDArray[np.float64]
+    """(blocks,)"""
+    values: Mapping[Quantity, NDArray[np.float32]]
+    """(blocks * n, 3) float32 SI per quantity."""
+    lsb: Mapping[Quantity, float]
+    lost_before: NDArray[np.int64]
+    """(blocks,)"""
+    newest_ns: NDArray[np.int64] | None = None
+    """(blocks,), see SampleBlock."""
+
+    def blocks(self) -> Iterator[tuple[int, SampleBlock]]:
+        """(place of the packet, block), one by one."""
+        count = len(self.packet)
+        none = (None,) * count
+        pieces = {q: rows.reshape(count, self.n, 3) for q, rows in self.values.items()}
+        columns = zip(
+            self.packet.tolist(),
+            none if self.device_t0_ns is None else self.device_t0_ns.tolist(),
+            self.device_dt_ns.tolist(),
+            self.lost_before.tolist(),
+            none if self.newest_ns is None else self.newest_ns.tolist(),
+            strict=True,
+        )
+        for k, (packet, t0_ns, dt_ns, lost, newest_ns) in enumerate(columns):
+            values = {q: piece[k] for q, piece in pieces.items()}
+            yield (
+                packet,
+                SampleBlock(self.n, t0_ns, dt_ns, values, self.lsb, lost, False, newest_ns),
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class BatteryLevel:
     """Battery charge in percent, 0..100."""
@@ -203,6 +245,15 @@ class Decoder(Protocol):
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
         """Events in one notification; raises DecodeError and keeps its state usable."""
+
+
+@runtime_checkable
+class BulkDecoder(Decoder, Protocol):
+    """A decoder that takes packets of one fixed layout together, all of them in one array."""
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        """What `decode` would make of the packets one after the other. None, with nothing changed,
+        when any of them is not a plain packet of samples that follows on the one before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,18 +17,22 @@ from firmware_profiles.base import (
     Note,
     Quantity,
     SampleBlock,
+    SampleRun,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
 from firmware_profiles.capture2go_notes import orientation, status, told
 from firmware_profiles.capture2go_packages import (
+    PACKAGE_HEAD,
     SAMPLING_HZ,
+    START,
     STATUS_DATA,
     Package,
     PackageStream,
+    cut,
     split_notification,
 )
-from firmware_profiles.stamps import Passage, passage
+from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
 
 RX_UUID: Final = "80030002-e629-4c98-9324-aa7fc0c66de7"
 TX_UUID: Final = "80030003-e629-4c98-9324-aa7fc0c66de7"
@@ -49,6 +55,8 @@ _LAYOUTS: Final = {
 }
 _TAIL: Final = struct.Struct("<QhB")
 _REAL_TIME: Final = 7
+_NO_REAL_TIME: Final = 0xFF
+"""First byte of a notification that is all stream."""
 
 
 @dataclass(slots=True)
@@ -133,6 +141,51 @@ class Capture2GoDecoder:
             lost = 0
         block = SampleBlock(n, time_ns, dt_ns, values, lsb, lost, restarted)
         return [block, *self._details(header, word, heading, flags)]
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        """Packages of the one kind that is taken, cut out of the byte stream at once."""
+        before = self._progress.get(self.only or 0)
+        if self.details or self.only is None or before is None or characteristic != TX_UUID:
+            return None
+        if any(not packet or packet[0] != _NO_REAL_TIME for packet in packets):
+            return None
+        quantities, n = _LAYOUTS[self.only >> 4]
+        size = 8 + 6 * n * len(quantities) + _TAIL.size
+        whole = PACKAGE_HEAD.size + size
+        ends = self.stream.held + np.cumsum([len(packet) - 1 for packet in packets])
+        joined = self.stream.joined(packet[1:] for packet in packets)
+        count = len(joined) // whole
+        packages = np.frombuffer(joined, np.uint8, count * whole).reshape(count, whole)
+        # all begin alike but for their checksums
+        head = PACKAGE_HEAD.pack(START, 0, size, self.only)
+        is_head = (packages[:, 5:8] == np.frombuffer(head[5:], np.uint8)).all()
+        is_start = (packages[:, 0] == START).all()
+        rest = joined[count * whole :]
+        if not count or not is_head or not is_start or cut(rest, 0) != (None, 0):
+            return None
+        crcs = np.ascontiguousarray(packages[:, 1:5]).view("<u4")[:, 0].tolist()
+        view = memoryview(joined)
+        for k, crc in enumerate(crcs):
+            if zlib.crc32(view[k * whole + 6 : (k + 1) * whole]) != crc:
+                return None
+        times_ns = np.ascontiguousarray(packages[:, 8:16]).view("<i8")[:, 0]
+        steps_ns = np.diff(times_ns, prepend=before.time_ns)
+        if (steps_ns <= 0).any() or (steps_ns > LONGEST_GAP_NS).any():
+            return None
+        dt_ns = 1e9 / SAMPLING_HZ[self.only & 15]
+        passed = steps_ns / dt_ns - before.n
+        lost = np.maximum(0, np.rint(passed / n).astype(np.int64)) * n
+        body = np.ascontiguousarray(packages[:, 16 : whole - _TAIL.size]).view("<i2")
+        counts = body.reshape(count, len(quantities), n, 3)
+        values = {
+            quantity: (counts[:, column].reshape(-1, 3) * _LSB[quantity]).astype(np.float32)
+            for column, quantity in enumerate(quantities)
+        }
+        self._progress[self.only] = _Progress(int(times_ns[-1]), n)
+        self.stream.keep(rest)
+        packet = np.searchsorted(ends, whole * np.arange(1, count + 1))
+        lsb = {quantity: _LSB[quantity] for quantity in quantities}
+        return SampleRun(packet, n, times_ns, np.full(count, dt_ns), values, lsb, lost)
 
     def _details(self, header: int, word: int, heading: int, flags: int) -> list[Event]:
         if not self.details:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_profiles.base import DecodeError
 
 START: Final = 0x02
-_HEAD: Final = struct.Struct("<BIBH")
+PACKAGE_HEAD: Final = struct.Struct("<BIBH")
 _MAX_PAYLOAD: Final = 236
 _MAX_REAL_TIME: Final = 3
 """Real-time packages in one notification that the vendor's SDK accepts."""
@@ -129,7 +130,7 @@ class Package:
 def build(header: int, payload: bytes = b"") -> bytes:
     """A package in its frame."""
     crc = zlib.crc32(header.to_bytes(2, "little") + payload)
-    return _HEAD.pack(START, crc, len(payload), header) + payload
+    return PACKAGE_HEAD.pack(START, crc, len(payload), header) + payload
 
 
 def cut(data: bytes | bytearray, at: int) -> tuple[Package | None, int]:
@@ -137,15 +138,15 @@ def cut(data: bytes | bytearray, at: int) -> tuple[Package | None, int]:
     (None, 1) when there is none."""
     if at < len(data) and data[at] != START:
         return None, 1
-    if len(data) - at < _HEAD.size:
+    if len(data) - at < PACKAGE_HEAD.size:
         return None, 0
-    _start, crc, size, header = _HEAD.unpack_from(data, at)
-    end = at + _HEAD.size + size
+    _start, crc, size, header = PACKAGE_HEAD.unpack_from(data, at)
+    end = at + PACKAGE_HEAD.size + size
     if size <= _MAX_PAYLOAD and len(data) < end:
         return None, 0
     if size > _MAX_PAYLOAD or zlib.crc32(data[at + 6 : end]) != crc:
         return None, 1
-    return Package(header, bytes(data[at + _HEAD.size : end])), end - at
+    return Package(header, bytes(data[at + PACKAGE_HEAD.size : end])), end - at
 
 
 @dataclass(slots=True)
@@ -160,6 +161,15 @@ class PackageStream:
     def held(self) -> int:
         """Bytes of a package whose end has not come yet."""
         return len(self._buffer)
+
+    def joined(self, pieces: Iterable[bytes]) -> bytes:
+        """What is held with more behind it; nothing changes."""
+        return b"".join((self._buffer, *pieces))
+
+    def keep(self, data: bytes) -> None:
+        """Hold this instead: everything before it was taken."""
+        self._buffer[:] = data
+        self.skipped = 0
 
     def feed(self, data: bytes) -> list[Package]:
         """Packages that became whole; after garbage it goes on at the next good CRC."""

@@ -22,7 +22,6 @@ from firmware_profiles.metamotion_packets import (
     PATIENCE_NS,
     Channel,
     MetaMotionDecoder,
-    PacketPairing,
 )
 from firmware_profiles.metamotion_registers import (
     ACC,
@@ -48,6 +47,7 @@ from firmware_profiles.metamotion_registers import (
     SERVICE_UUID,
     Chip,
 )
+from firmware_profiles.packet_pairing import PacketPairing
 from firmware_profiles.pairing import Pairing
 
 T = TypeVar("T")

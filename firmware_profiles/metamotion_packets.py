@@ -5,8 +5,7 @@ Source: github.com/mbientlab/MetaWear-SDK-Cpp at f67699e, byte-level tests.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -22,9 +21,11 @@ from firmware_profiles.base import (
     Note,
     Quantity,
     SampleBlock,
+    SampleRun,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
+from firmware_profiles.bulk import table
 from firmware_profiles.metamotion_registers import (
     ACC,
     ADDRESS,
@@ -48,6 +49,7 @@ from firmware_profiles.metamotion_registers import (
     Chip,
     message_note,
 )
+from firmware_profiles.packet_pairing import PacketPairing
 from firmware_profiles.pairing import Pairing
 from firmware_profiles.ticks import SampleTicks, TickClock
 
@@ -56,6 +58,7 @@ PATIENCE_NS: Final = 500_000_000
 """Acceleration and rotation of one instant come within a connection event or two."""
 _SINGLE_BYTES: Final = 8
 _PACKED_BYTES: Final = 20
+_STAMPED_BYTES: Final = 13
 _FUSED: Final = {
     # register -> quantity, SI per unit
     4: (Quantity.ACCEL, STANDARD_GRAVITY_MPS2 / 1000),
@@ -70,47 +73,6 @@ _ESTIMATES: Final = {
     0x0A: ("linear_acc_mps2", 3),
 }
 _LOG_ENTRY_BYTES: Final = 9
-
-
-@dataclass(slots=True)
-class PacketPairing:
-    """Puts packed packets of acceleration and rotation together that carry neither time nor count:
-    the k-th of one belongs to the k-th of the other, and they come in turn, now and then swapped.
-
-    When one kind stays ahead for `tolerance` packets, one of the other kind was lost. A lost packet
-    that only changes whose turn it is cannot be told from that: the two then stay apart by one
-    packet.
-    """
-
-    tolerance: int = 8
-    _waiting: dict[Quantity, deque[SampleBlock]] = field(
-        default_factory=lambda: {Quantity.ACCEL: deque(), Quantity.GYRO: deque()}
-    )
-    _since_level: int = 0
-    _lost: int = 0
-
-    def add(self, block: SampleBlock) -> list[SampleBlock]:
-        (quantity,) = block.values
-        accel, gyro = self._waiting[Quantity.ACCEL], self._waiting[Quantity.GYRO]
-        self._waiting[quantity].append(block)
-        self._since_level += 1
-        out: list[SampleBlock] = []
-        if self._since_level > self.tolerance:
-            if len(accel) > len(gyro):  # rotation was lost: acceleration goes alone
-                out.append(self._told(accel.popleft()))
-            elif gyro:
-                self._lost += gyro.popleft().n
-        if accel and gyro:
-            one, other = accel.popleft(), gyro.popleft()
-            both = replace(one, values={**one.values, **other.values}, lsb={**one.lsb, **other.lsb})
-            out.append(self._told(both))
-        if not accel and not gyro:
-            self._since_level = 0
-        return out
-
-    def _told(self, block: SampleBlock) -> SampleBlock:
-        lost, self._lost = self._lost, 0
-        return replace(block, lost_before=lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +117,78 @@ class MetaMotionDecoder:
         if len(data) < 2:
             raise DecodeError(f"packet has {len(data)} bytes, module and register are 2")
         return self._notified(data[0], data[1], data)
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        """Packets of both chips in turn, stamped or packed, as a live stream has them."""
+        joined = table(packets)
+        if self.pairing is None or joined is None or characteristic != NOTIFY_UUID:
+            return None
+        cells = np.frombuffer(joined, np.uint8).reshape(len(packets), -1)
+        if isinstance(self.pairing, PacketPairing):
+            kinds = {
+                channel.chip.module: np.flatnonzero(
+                    (cells[:, :2] == (channel.chip.module, channel.chip.packed)).all(axis=1)
+                )
+                for channel in (self.accel, self.gyro)
+            }
+            places = [kinds[ACC], kinds[GYRO]]
+            if cells.shape[1] != _PACKED_BYTES or sum(map(len, places)) != len(packets):
+                return None
+            if not all(map(len, places)):
+                return None
+            return self.pairing.add_run(
+                self._packed_run(self.accel, cells, kinds[ACC]),
+                self._packed_run(self.gyro, cells, kinds[GYRO]),
+            )
+        return self._stamped_run(cells, self.pairing)
+
+    def _packed_run(
+        self, channel: Channel, cells: NDArray[np.uint8], places: NDArray[np.intp]
+    ) -> SampleRun:
+        rows = _scaled(cells[places, 2:], channel)
+        count = len(places)
+        dt_ns = np.full(count, 1e9 / self.settings.rate_hz)
+        quantity = channel.chip.quantity
+        return SampleRun(
+            places,
+            len(rows) // count,
+            None,
+            dt_ns,
+            {quantity: rows},
+            {quantity: channel.si_per_count},
+            np.zeros(count, np.int64),
+        )
+
+    def _stamped_run(self, cells: NDArray[np.uint8], pairing: Pairing) -> SampleRun | None:
+        if (cells.shape[1] != _STAMPED_BYTES) or (
+            cells[:, :2] != (PROCESSOR, PROCESSOR_DATA)
+        ).any():
+            return None
+        runs: dict[int, SampleRun] = {}
+        before = {number: replace(ticks) for number, ticks in self._ticks.items()}
+        clocks = {number: ticks.clock.ticks for number, ticks in self._ticks.items()}
+        taken = 0
+        for number, module in self.processors.items():
+            places = np.flatnonzero(cells[:, 2] == number)
+            ticks = self._ticks.get(number)
+            if ticks is None or not len(places):
+                break
+            raw = np.ascontiguousarray(cells[places, 3:7]).view("<u4")[:, 0].astype(np.int64)
+            times_ns = ticks.place_run(raw)
+            if times_ns is None:
+                break
+            channel = self._channel(module)
+            run = self._packed_run(channel, cells[:, 5:], places)
+            runs[module] = replace(run, device_t0_ns=times_ns)
+            taken += len(places)
+        made = None
+        if taken == len(cells) and runs.keys() == {ACC, GYRO}:
+            made = pairing.add_run(runs[ACC], runs[GYRO])
+        if made is None:  # as if nothing had been tried
+            for number, ticks in before.items():
+                ticks.clock.ticks = clocks[number]
+            self._ticks = before
+        return made
 
     def _notified(self, module: int, register: int, data: bytes) -> list[Event]:
         if (module, register) == (PROCESSOR, PROCESSOR_DATA):
@@ -203,7 +237,7 @@ class MetaMotionDecoder:
 
     def _stamped(self, data: bytes) -> list[Event]:
         """One sample behind the tick of an accounter."""
-        if len(data) != 13:
+        if len(data) != _STAMPED_BYTES:
             raise DecodeError(f"stamped packet has {len(data)} bytes, 13 were expected")
         processor = data[2]
         module = self.processors.get(processor)
@@ -249,6 +283,13 @@ class MetaMotionDecoder:
 
 def _counts(data: bytes) -> NDArray[np.int16]:
     return np.frombuffer(data, dtype="<i2")
+
+
+def _scaled(cells: NDArray[np.uint8], channel: Channel) -> NDArray[np.float32]:
+    """(samples, 3) SI of the counts in each row."""
+    counts = np.ascontiguousarray(cells).view("<i2").reshape(-1, 3)
+    rows: NDArray[np.float32] = (counts * channel.si_per_count).astype(np.float32)
+    return rows
 
 
 def _fusion(register: int, body: bytes, rate_hz: float) -> list[Event]:

@@ -6,6 +6,7 @@ github.com/xsens/xsens_dot_server at 364d521 and github.com/njanssen/node-movell
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,9 +20,11 @@ from firmware_profiles.base import (
     Note,
     Quantity,
     SampleBlock,
+    SampleRun,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
+from firmware_profiles.bulk import table
 from firmware_profiles.movella_dot_notes import BATTERY_UUID, NOTES, battery, dot_uuid
 from firmware_profiles.ticks import SampleTicks, TickClock
 
@@ -124,6 +127,34 @@ class DotDecoder:
         if characteristic in _LENGTH:
             raise DecodeError(f"payload mode {self.mode} does not use this characteristic")
         raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        names = (self._layout.names or ())[1:]
+        joined = table(packets)
+        if (
+            characteristic != self._uuid
+            or self.first_events
+            or joined is None
+            or not set(names) <= _QUANTITIES.keys()
+            or not self._layout.itemsize <= len(packets[0]) <= _LENGTH[self._uuid]
+        ):
+            return None
+        used = np.frombuffer(joined, np.uint8).reshape(len(packets), -1)[:, : self._layout.itemsize]
+        rows = np.ascontiguousarray(used).view(self._layout)[:, 0]
+        values = {}
+        for name in names:
+            if not np.isfinite(rows[name]).all():
+                return None
+            quantity, si = _QUANTITIES[name]
+            values[quantity] = (rows[name].astype(np.float64) * si).astype(np.float32)
+        times_ns = self._ticks.place_run(rows["time"].astype(np.int64))
+        if times_ns is None:
+            return None
+        count = len(rows)
+        dt_ns = np.full(count, 1e9 / self.rate_hz)
+        lsb = {quantity: step for quantity, step in _LSB.items() if quantity in values}
+        packet, none_lost = np.arange(count), np.zeros(count, np.int64)
+        return SampleRun(packet, 1, times_ns, dt_ns, values, lsb, none_lost)
 
     def _samples(self, data: bytes) -> list[Event]:
         """One sample; captures may hold several notifications, one after the other."""

@@ -8,6 +8,7 @@ sokolmarek/movesense-commander for float order and step sizes.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,10 +21,12 @@ from firmware_profiles.base import (
     Event,
     Quantity,
     SampleBlock,
+    SampleRun,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
-from firmware_profiles.stamps import Passage, passage
+from firmware_profiles.bulk import table
+from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
 from firmware_profiles.steps import StepFinder
 
 DATA_UUID: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
@@ -169,3 +172,91 @@ class GspDecoder:
             lost = max(0, round(passed / n)) * n
         self._stamp_ms, self._time_ns, self._n = stamp_ms, time_ns, n
         return time_ns, lost, verdict is Passage.RESTART, verdict is Passage.FIRST
+
+    # --- many packets at once -------------------------------------------------------------------
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        if characteristic != DATA_UUID or self._time_ns is None or self._stamp_ms is None:
+            return None
+        parts = -(-self._expected_bytes // _PART_BYTES)
+        held, partial = divmod(len(self._body), _PART_BYTES)
+        if partial or held >= parts:
+            return None
+        lead = (parts - held) % parts
+        whole = lead + (len(packets) - lead) // parts * parts
+        if whole <= lead:
+            return None
+        rows = self._rows(packets[lead:whole], parts)
+        first = self._joined(packets[:lead], held)
+        rest = self._joined(packets[whole:], 0)
+        if rows is None or first is None or rest is None:
+            return None
+        if lead:
+            body = np.frombuffer(bytes(self._body) + first, np.uint8)
+            if len(body) != self._expected_bytes:
+                return None
+            rows = np.concatenate((body[None], rows))
+        run = self._run(rows, np.arange(lead - 1 if lead else parts - 1, whole, parts))
+        if run is not None:
+            self._body[:] = rest
+        return run
+
+    def _rows(self, packets: Sequence[bytes], parts: int) -> NDArray[np.uint8] | None:
+        """(bodies, bytes) of whole bodies in `parts` packets each."""
+        columns = []
+        for part in range(parts):
+            joined = table(packets[part::parts])
+            if joined is None:
+                return None
+            cells = np.frombuffer(joined, np.uint8).reshape(len(packets) // parts, -1)
+            if not self._is_part(cells[:, :2], part):
+                return None
+            columns.append(cells[:, 2:])
+        rows = columns[0] if parts == 1 else np.concatenate(columns, axis=1)
+        sizes = [column.shape[1] for column in columns[:-1]]
+        is_plain = rows.shape[1] == self._expected_bytes and set(sizes) <= {_PART_BYTES}
+        return rows if is_plain else None
+
+    def _joined(self, packets: Sequence[bytes], part: int) -> bytes | None:
+        """Bytes of some parts in a row, of which `part` is the first."""
+        for place, packet in enumerate(packets):
+            head = np.frombuffer(packet[:2], np.uint8)[None]
+            is_last = (part + place + 1) * _PART_BYTES >= self._expected_bytes
+            if not self._is_part(head, part + place) or (
+                not is_last and len(packet) != 2 + _PART_BYTES
+            ):
+                return None
+        return b"".join(packet[2:] for packet in packets)
+
+    def _is_part(self, heads: NDArray[np.uint8], part: int) -> bool:
+        """Whether all (n, 2) headers are those of the part with this number."""
+        if heads.shape[1] != 2:
+            return False
+        kinds = (_FIRST_PART,) if part == 0 else _LATER_PARTS
+        return bool(np.isin(heads[:, 0], kinds).all() and (heads[:, 1] == self.reference).all())
+
+    def _run(self, rows: NDArray[np.uint8], packet: NDArray[np.intp]) -> SampleRun | None:
+        if self._time_ns is None or self._stamp_ms is None:
+            return None
+        quantities, n = self.settings.quantities, self._samples
+        words = np.ascontiguousarray(rows).view("<u4")
+        floats = words[:, 1:].view("<f4").reshape(len(rows), len(quantities), n, 3)
+        stamps_ms = np.concatenate(([self._stamp_ms], words[:, 0].astype(np.int64)))
+        steps_ms = (np.diff(stamps_ms) + _WRAP_MS // 2) % _WRAP_MS - _WRAP_MS // 2
+        steps_ns = steps_ms * _MS_NS
+        is_forward = (steps_ns > 0) & (steps_ns <= LONGEST_GAP_NS)
+        if not is_forward.all() or not np.isfinite(floats).all():
+            return None
+        wide = floats.astype(np.float64).transpose(1, 0, 2, 3).reshape(len(quantities), -1, 3)
+        lsb = self._step_finder.fit(wide)
+        if lsb is None:
+            return None
+        times_ns = self._time_ns + np.cumsum(steps_ns)
+        before = np.full(len(rows), n)
+        before[0] = self._n
+        passed = steps_ns * 1e-9 * self.settings.rate_hz - before
+        lost = np.maximum(0, np.rint(passed / n).astype(np.int64)) * n
+        self._stamp_ms, self._time_ns, self._n = int(stamps_ms[-1]), int(times_ns[-1]), n
+        values = dict(zip(quantities, (wide * self._si_per_unit).astype(np.float32), strict=True))
+        dt_ns = np.full(len(rows), 1e9 / self.settings.rate_hz)
+        return SampleRun(packet, n, times_ns, dt_ns, values, lsb, lost)

@@ -15,13 +15,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_profiles.base import Quantity, SampleBlock
+from firmware_profiles.base import Quantity, SampleBlock, SampleRun
 
 _NEAREST: Final = 0.5
 """Steps between the samples of the first pair at most."""
 _FARTHEST: Final = 0.8
 """The same for pairs that follow: two streams half a step apart are not paired to and fro by the
 jitter of their stamps."""
+
+
+_LONGEST_STEP: Final = 1.4
+"""The same between samples that follow on each other."""
+_Column = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.intp]]
 
 
 @dataclass(slots=True)
@@ -79,6 +84,83 @@ class Pairing:
         out += self._complete()
         newest_ns = round(max(self._newest_ns.values()))
         return [replace(made, newest_ns=newest_ns) for made in out]
+
+    def add_run(
+        self,
+        base: SampleRun,
+        partner: SampleRun,
+    ) -> SampleRun | None:
+        """Take many stamped blocks of one sample each, of both streams in the order of their
+        packets; what is complete. None, with nothing changed, unless each base sample finds the
+        partner sample of the same number, and neither stream runs ahead."""
+        steady = self._steady(base, partner)
+        if steady is None:
+            return None
+        (base_ns, base_rows, base_packet), (other_ns, other_rows, other_packet) = steady
+        k = min(len(base_ns), len(other_ns))
+        packet = np.maximum(base_packet[:k], other_packet[:k])
+        size = int(max(base_packet[-1], other_packet[-1])) + 1
+        arrived_ns = np.full(size + 1, -np.inf)  # one place more: what was held before came first
+        arrived_ns[base_packet] = base_ns
+        arrived_ns[other_packet] = np.maximum(arrived_ns[other_packet], other_ns)
+        arrived_ns[-1] = max(self._newest_ns.values())
+        newest_ns = np.maximum(np.maximum.accumulate(arrived_ns[:-1]), arrived_ns[-1])[packet]
+        lsb = dict(base.lsb)
+        if self.partner in partner.lsb:
+            lsb[self.partner] = self._other_lsb = partner.lsb[self.partner]
+        self._held = deque(
+            SampleBlock(1, round(at), float(base.device_dt_ns[0]), {self.base: row[None]}, base.lsb)
+            for at, row in zip(base_ns[k:].tolist(), base_rows[k:], strict=True)
+        )
+        self._others = _Partner(other_ns[k:], other_rows[k:])
+        self._newest_ns = {self.base: float(base_ns[-1]), self.partner: float(other_ns[-1])}
+        return SampleRun(
+            packet,
+            1,
+            base_ns[:k].astype(np.int64),
+            np.full(k, base.device_dt_ns[0]),
+            {self.base: base_rows[:k], self.partner: other_rows[:k]},
+            lsb,
+            np.zeros(k, np.int64),
+            newest_ns.astype(np.int64),
+        )
+
+    def _steady(self, base: SampleRun, partner: SampleRun) -> tuple[_Column, _Column] | None:
+        """(times, rows, packets) of both streams with what is held in front (packet -1), when they
+        are in step."""
+        held = [(block, _t0_ns(block)) for block in self._held]
+        waiting = len(self._others.times_ns)
+        if not self._is_running or not self._is_in_step or len(self._newest_ns) < 2:
+            return None
+        if held and waiting:
+            return None
+        if any(block.n > 1 or block.lost_before or block.restarted for block, _ in held):
+            return None
+        if base.device_t0_ns is None or partner.device_t0_ns is None:
+            return None
+        held_rows = [block.values[self.base] for block, _ in held]
+        base_ns = np.concatenate(([float(at) for _, at in held], base.device_t0_ns))
+        base_rows = np.concatenate((*held_rows, base.values[self.base]))
+        base_packet = np.concatenate((np.full(len(held), -1), base.packet))
+        other_ns = np.concatenate((self._others.times_ns, partner.device_t0_ns.astype(np.float64)))
+        other_rows = np.concatenate((self._others.values, partner.values[self.partner]))
+        other_packet = np.concatenate((np.full(waiting, -1), partner.packet))
+        dt_ns = float(base.device_dt_ns[0])
+        k = min(len(base_ns), len(other_ns))
+        ahead = np.zeros(int(max(base.packet[-1], partner.packet[-1])) + 1, np.int64)
+        ahead[base.packet] = 1
+        ahead[partner.packet] -= 1
+        most_ahead = np.abs(len(held) - waiting + np.cumsum(ahead)).max()
+        if (
+            not k
+            or min(len(base_packet) - len(held), len(other_packet) - waiting) < 1
+            or (np.abs(other_ns[:k] - base_ns[:k]) > _FARTHEST * dt_ns).any()
+            or (_uneven(base_ns, self._newest_ns[self.base], dt_ns, len(held)))
+            or (_uneven(other_ns, self._newest_ns[self.partner], dt_ns, waiting))
+            or (most_ahead + 2) * _LONGEST_STEP * dt_ns > self.patience_ns
+        ):
+            return None
+        return (base_ns, base_rows, base_packet), (other_ns, other_rows, other_packet)
 
     def _restart(self, quantity: Quantity, last_ns: float) -> list[SampleBlock]:
         """The clock of one stream began anew: what lies far ahead of it belongs to the old one."""
@@ -173,3 +255,9 @@ def _t0_ns(block: SampleBlock) -> int:
 def _times_ns(block: SampleBlock, n: int) -> NDArray[np.float64]:
     """Times of the first n samples."""
     return _t0_ns(block) + np.arange(n, dtype=np.float64) * block.device_dt_ns
+
+
+def _uneven(times_ns: NDArray[np.float64], newest_ns: float, dt_ns: float, held: int) -> bool:
+    """Whether samples do not follow on each other; the first `held` were there before."""
+    steps_ns = np.diff(times_ns, prepend=times_ns[0] if held else newest_ns)[1 if held else 0 :]
+    return bool((steps_ns <= 0).any() or (steps_ns > _LONGEST_STEP * dt_ns).any())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from firmware_profiles.base import (
     BATTERY_LEVEL_UUID,
@@ -12,14 +15,15 @@ from firmware_profiles.base import (
     DecodeError,
     Event,
     SampleBlock,
+    SampleRun,
     StreamEnded,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
-from firmware_profiles.polar_frames import decode_samples, parse_frame
+from firmware_profiles.polar_frames import decode_raw_frames, decode_samples, parse_frame
 from firmware_profiles.polar_notes import control_note
 from firmware_profiles.polar_pmd import CONTROL_UUID, DATA_UUID, ENDED, QUANTITY, Measurement
-from firmware_profiles.stamps import Passage, passage
+from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
 
 _RATE_TOLERANCE: Final = 0.1
 """Beyond this the step between two frames says nothing about the rate; units are 1-2 % off."""
@@ -65,6 +69,26 @@ class StampedStream:
         first_ns = stamp_ns - int((n - 1) * step_ns + 0.5)
         return first_ns, step_ns, lost, verdict is Passage.RESTART
 
+    def place_run(
+        self, stamps_ns: NDArray[np.int64], n: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+        """(times of the first samples, steps) of frames of n samples that follow on each other at
+        about the nominal rate; None, with nothing changed, when they do not."""
+        if self.last_ns is None:
+            return None
+        passed_ns = np.diff(stamps_ns, prepend=self.last_ns)
+        if (passed_ns <= 0).any() or (passed_ns > LONGEST_GAP_NS).any():
+            return None
+        nominal_ns = 1e9 / self.nominal_hz
+        steps_ns = passed_ns / n
+        before_ns = np.concatenate(([self._step_ns or nominal_ns], steps_ns[:-1]))
+        is_lost = 2 * (np.rint(passed_ns / before_ns) - n) >= n
+        is_near = np.abs(steps_ns / nominal_ns - 1) < _RATE_TOLERANCE
+        if not is_near.all() or (self.finds_loss and is_lost.any()):
+            return None
+        self.last_ns, self._step_ns = int(stamps_ns[-1]), float(steps_ns[-1])
+        return stamps_ns - ((n - 1) * steps_ns + 0.5).astype(np.int64), steps_ns
+
 
 def captured_stream(config: Mapping[str, object]) -> StampedStream:
     """A stream of packets that were captured elsewhere: config has rate_hz, factor and
@@ -109,6 +133,33 @@ class PmdDecoder:
         if characteristic == BATTERY_LEVEL_UUID:
             return [battery_level(data)]
         raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        """Raw frames, as an H10 sends them; compressed ones differ in length."""
+        if characteristic != DATA_UUID:
+            return None
+        found = decode_raw_frames(packets, self._factor)
+        if found is None:
+            return None
+        measurement, stamps_ns, samples = found
+        n = len(samples.values) // len(packets)
+        timing = self.streams[measurement].place_run(stamps_ns, n)
+        if timing is None:
+            return None
+        quantity, count = QUANTITY[measurement], len(packets)
+        lsb = {} if samples.lsb is None else {quantity: samples.lsb}
+        return SampleRun(
+            np.arange(count),
+            n,
+            *timing,
+            {quantity: samples.values},
+            lsb,
+            np.zeros(count, np.int64),
+        )
+
+    def _factor(self, measurement: Measurement) -> float | None:
+        stream = self.streams.get(measurement)
+        return None if stream is None else stream.factor
 
     def _block(self, data: bytes) -> SampleBlock:
         frame = parse_frame(data)

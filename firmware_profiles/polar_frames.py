@@ -6,13 +6,15 @@ are least significant bit first (that SDK and its tests; other clients disagree)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import STANDARD_GRAVITY_MPS2, DecodeError
+from firmware_profiles.bulk import table
 from firmware_profiles.polar_pmd import Measurement
 
 _HEADER_BYTES: Final = 10
@@ -82,12 +84,35 @@ def parse_frame(data: bytes) -> Frame:
     )
 
 
+def decode_raw_frames(
+    packets: Sequence[bytes], factor: Callable[[Measurement], float | None]
+) -> tuple[Measurement, NDArray[np.int64], Samples] | None:
+    """(measurement, stamps, samples) of frames that are all raw, of one kind and of one length;
+    factor: the conversion factor of a measurement, None when it was not started. None when they
+    are anything else."""
+    joined = table(packets)
+    if joined is None or len(packets[0]) <= _HEADER_BYTES:
+        return None
+    rows = np.frombuffer(joined, np.uint8).reshape(len(packets), -1)
+    kinds, stamps = rows[:, [0, 9]], np.ascontiguousarray(rows[:, 1:9]).view("<i8")[:, 0]
+    if (kinds != kinds[0]).any() or (stamps < 0).any() or kinds[0, 1] & _COMPRESSED:
+        return None
+    try:
+        frame = parse_frame(packets[0])
+        told = factor(frame.measurement)
+        if told is None:
+            return None
+        payload = rows[:, _HEADER_BYTES:].tobytes()
+        _signed(frame.payload, _layout(frame))  # each packet has to hold whole samples
+        samples = decode_samples(replace(frame, payload=payload), told)
+    except DecodeError:
+        return None
+    return frame.measurement, stamps, samples
+
+
 def decode_samples(frame: Frame, factor: float = 1.0) -> Samples:
     """Samples of a frame times the conversion factor; raises DecodeError."""
-    layout = _LAYOUTS.get((frame.measurement, frame.is_compressed, frame.variant))
-    if layout is None:
-        form = "compressed" if frame.is_compressed else "raw"
-        raise DecodeError(f"{form} {frame.measurement.name} frame {frame.variant} is unknown")
+    layout = _layout(frame)
     if frame.is_compressed:
         counts = _decompress(frame.payload, layout)
     else:
@@ -103,6 +128,14 @@ def decode_samples(frame: Frame, factor: float = 1.0) -> Samples:
         )
     lsb = factor * layout.si_per_count
     return Samples((counts * lsb).astype(np.float32), lsb)
+
+
+def _layout(frame: Frame) -> _Layout:
+    layout = _LAYOUTS.get((frame.measurement, frame.is_compressed, frame.variant))
+    if layout is None:
+        form = "compressed" if frame.is_compressed else "raw"
+        raise DecodeError(f"{form} {frame.measurement.name} frame {frame.variant} is unknown")
+    return layout
 
 
 def _signed(payload: bytes, layout: _Layout) -> NDArray[np.int64]:
@@ -129,7 +162,8 @@ def _decompress(payload: bytes, layout: _Layout) -> NDArray[np.int64]:
     reference_bytes = layout.channels * layout.bits // 8
     if len(payload) < reference_bytes:
         raise DecodeError(f"reference sample needs {reference_bytes} bytes, got {len(payload)}")
-    pieces = [_signed(payload[:reference_bytes], layout)]
+    reference = _signed(payload[:reference_bytes], layout)
+    begins, widths, counts = [], [], []
     at = reference_bytes
     while at < len(payload):
         if at + 2 > len(payload):
@@ -138,26 +172,40 @@ def _decompress(payload: bytes, layout: _Layout) -> NDArray[np.int64]:
         if width > 32:
             raise DecodeError(f"delta block has {width} bits per value")
         n_bytes = (n * layout.channels * width + 7) // 8
-        packed = payload[at + 2 : at + 2 + n_bytes]
-        if len(packed) < n_bytes:
-            raise DecodeError(f"delta block needs {n_bytes} bytes, {len(packed)} are left")
-        pieces.append(_unpack(packed, width, n * layout.channels).reshape(n, layout.channels))
+        if at + 2 + n_bytes > len(payload):
+            raise DecodeError(
+                f"delta block needs {n_bytes} bytes, {len(payload) - at - 2} are left"
+            )
+        begins.append(8 * (at + 2))
+        widths.append(width)
+        counts.append(n * layout.channels)
         at += 2 + n_bytes
-    counts: NDArray[np.int64] = np.cumsum(np.concatenate(pieces), axis=0)
+    deltas = _unpack(payload, begins, widths, counts).reshape(-1, layout.channels)
+    values: NDArray[np.int64] = np.cumsum(np.concatenate((reference, deltas)), axis=0)
     if layout.is_float:  # differences of bit patterns: modulo 2**32
-        return counts & 0xFFFFFFFF
+        return values & 0xFFFFFFFF
     limit = 1 << layout.bits - 1
-    if counts.min() < -limit or counts.max() >= limit:
+    if values.min() < -limit or values.max() >= limit:
         raise DecodeError(f"a value leaves {layout.bits} bits")
-    return counts
+    return values
 
 
-def _unpack(packed: bytes, width: int, count: int) -> NDArray[np.int64]:
-    """`count` signed integers of `width` bits, least significant bit of each byte first."""
-    if width == 0:
-        return np.zeros(count, dtype=np.int64)
-    bits = np.unpackbits(
-        np.frombuffer(packed, dtype=np.uint8), count=count * width, bitorder="little"
-    )
-    weights = 1 << np.arange(width, dtype=np.int64)
-    return _sign_extend(bits.reshape(count, width).astype(np.int64) @ weights, width)
+def _unpack(
+    data: bytes, begins: Sequence[int], widths: Sequence[int], counts: Sequence[int]
+) -> NDArray[np.int64]:
+    """Signed integers of all blocks: from bit `begin` on, `count` of `width` bits each, least
+    significant bit of each byte first."""
+    total = sum(counts)
+    if not total:
+        return np.empty(0, np.int64)
+    shape = np.array((begins, widths, counts))
+    width = np.repeat(shape[1], shape[2])
+    # bit offset of each value: its block's begin, then its place among the block's values
+    before = shape[0] - (np.cumsum(shape[2]) - shape[2]) * shape[1]
+    offset = np.repeat(before, shape[2]) + np.arange(total) * width
+    # 8 bytes from each byte on: 32 bits wherever they begin in the first one
+    windows = np.ndarray((len(data) + 1,), "<u8", data + bytes(8), strides=(1,))
+    words = windows[offset >> 3] >> (offset & 7).astype(np.uint64)
+    unused = 64 - width
+    filled = (words << np.minimum(unused, 63).astype(np.uint64)).view(np.int64)
+    return np.where(width > 0, filled >> np.minimum(unused, 63), 0)

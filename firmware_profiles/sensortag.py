@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from firmware_profiles.base import (
     ProfileInfo,
     Quantity,
     Read,
+    SampleRun,
     Step,
     StreamRequest,
     StreamSettings,
@@ -26,7 +27,7 @@ from firmware_profiles.base import (
     Write,
 )
 from firmware_profiles.battery import battery_level
-from firmware_profiles.int16_layout import int16_block
+from firmware_profiles.int16_layout import int16_block, int16_run
 
 _BASE: Final = "f000{}-0451-4000-b000-000000000000"
 DATA_UUID: Final = _BASE.format("aa81")
@@ -141,6 +142,11 @@ class SensorTagDecoder:
         raise DecodeError(
             f"{len(data)} bytes of characteristic {characteristic[:40]!r} are unknown"
         )
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        if characteristic != DATA_UUID:
+            return None
+        return int16_run(packets, self.lsb, 1e9 / self.settings.rate_hz)
 
 
 def _decoder(rate_hz: float, range_g: float) -> SensorTagDecoder:

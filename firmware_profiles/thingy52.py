@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from firmware_profiles.base import (
     ProfileInfo,
     Quantity,
     Read,
+    SampleRun,
     Step,
     StreamRequest,
     StreamSettings,
@@ -27,7 +28,7 @@ from firmware_profiles.base import (
     Write,
 )
 from firmware_profiles.battery import battery_level
-from firmware_profiles.int16_layout import int16_block
+from firmware_profiles.int16_layout import int16_block, int16_run
 
 _BASE: Final = "ef68{}-9b35-4933-9b10-52ffa9740042"
 CONFIGURATION_SERVICE_UUID: Final = _BASE.format("0100")
@@ -147,6 +148,11 @@ class ThingyDecoder:
         if characteristic == BATTERY_LEVEL_UUID:
             return [battery_level(data)]
         return [_note(characteristic, data)]
+
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        if characteristic != RAW_UUID:
+            return None
+        return int16_run(packets, self.lsb, 1e9 / self.settings.rate_hz)
 
 
 def _read_config() -> Generator[Step, bytes | None, tuple[int, ...]]:

@@ -6,20 +6,15 @@ Pure: a text goes in, a profile comes out. Reading files is the command line's b
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     Advertisement,
     ConfigurationError,
     DecodeError,
-    Event,
     Pause,
     ProfileInfo,
-    Quantity,
     SampleBlock,
     Step,
     StreamRequest,
@@ -28,8 +23,7 @@ from firmware_profiles.base import (
     Unsubscribe,
     Write,
 )
-from firmware_profiles.battery import battery_level
-from firmware_profiles.stamps import Passage, passage
+from firmware_profiles.toml_decoder import TomlDecoder
 from firmware_profiles.toml_spec import (
     RATE_PLACE,
     Command,
@@ -104,105 +98,6 @@ class TomlProfile:
         quantities = tuple(spec.packet.si_per_count)
         settings = StreamSettings(rate_hz, quantities, spec.accel_range_g, spec.gyro_range_dps)
         return TomlDecoder(settings, spec)
-
-
-@dataclass(slots=True)
-class TomlDecoder:
-    """Decodes packets of the described layout."""
-
-    settings: StreamSettings
-    spec: ProfileSpec
-    _counter: int | None = None
-    _time_ns: int | None = None
-    """Device time of the newest packet's stamped sample."""
-    _n: int = field(default=0)
-
-    def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic == self.spec.packet.characteristic:
-            return [self.block(data)]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
-        raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
-
-    def block(self, data: bytes) -> SampleBlock:
-        """The samples of one packet; raises DecodeError."""
-        packet = self.spec.packet
-        if not data.startswith(packet.begins_with):
-            raise DecodeError(f"packet does not begin with {packet.begins_with.hex()}")
-        n, rest = divmod(len(data) - packet.head_bytes, packet.sample.itemsize)
-        if n < 1 or rest or n != (packet.samples or n):
-            raise DecodeError(f"packet has {len(data)} bytes, which is not its layout")
-        head = np.frombuffer(data, packet.head, 1, len(packet.begins_with))[0]
-        records = np.frombuffer(data, packet.triples, n, packet.head_bytes)
-        values, lsb = {}, {}
-        for quantity, si_per_count in packet.si_per_count.items():
-            rows, is_whole = _rows(records, quantity, si_per_count)
-            values[quantity] = rows
-            if is_whole:
-                lsb[quantity] = si_per_count
-        dt_ns = 1e9 / self.settings.rate_hz
-        t0_ns, lost, restarted = self._stamped(head, n, dt_ns)
-        if packet.has("counter"):
-            lost, counter_restarted = self._counted(head, n)
-            restarted |= counter_restarted and packet.stamp is None
-        self._n = n
-        return SampleBlock(n, t0_ns, dt_ns, values, lsb, 0 if restarted else lost, restarted)
-
-    def _stamped(self, head: np.void, n: int, dt_ns: float) -> tuple[int | None, int, bool]:
-        """(device time of the first sample, samples lost before it, restarted)."""
-        stamp = self.spec.packet.stamp
-        if stamp is None:
-            return None, 0, False
-        count, wrap = int(head["stamp"]), 2 ** (8 * head["stamp"].dtype.itemsize)
-        time_ns = round(count * stamp.tick_ns)
-        if time_ns >= 2**63:
-            raise DecodeError(f"stamp {count} is beyond the year 2262")
-        if self._time_ns is not None and wrap < 2**64:  # the nearest time with these low bits
-            before = round(self._time_ns / stamp.tick_ns)
-            step = (count - before + wrap // 2) % wrap - wrap // 2
-            time_ns = round((before + step) * stamp.tick_ns)
-        verdict = passage(self._time_ns, time_ns)
-        lost = 0
-        if verdict is Passage.RESTART:
-            time_ns = round(count * stamp.tick_ns)
-        elif verdict is Passage.FORWARD and self._time_ns is not None:
-            # whole packets: stamps jitter, and the true rate is a little off nominal
-            due = n if stamp.of_last else self._n
-            passed = (time_ns - self._time_ns) / dt_ns - due
-            lost = max(0, round(passed / n)) * n
-        if verdict is not Passage.REPEAT:
-            self._time_ns = time_ns
-        first_ns = time_ns - round((n - 1) * dt_ns) if stamp.of_last else time_ns
-        return first_ns, lost, verdict is Passage.RESTART
-
-    def _counted(self, head: np.void, n: int) -> tuple[int, bool]:
-        """(samples lost before this packet, counter went back)."""
-        counter, wrap = int(head["counter"]), 2 ** (8 * head["counter"].dtype.itemsize)
-        before, self._counter = self._counter, counter
-        if before is None:
-            return 0, False
-        per_packet = 1 if self.spec.packet.counts_packets else self._n
-        missing = (counter - before - per_packet) % wrap
-        if missing >= wrap // 2:
-            return 0, True
-        return missing * (n if self.spec.packet.counts_packets else 1), False
-
-
-def _rows(
-    records: NDArray[np.void], quantity: Quantity, si_per_count: float
-) -> tuple[NDArray[np.float32], bool]:
-    """((n, 3) SI values of a quantity, whether they are whole counts)."""
-    if quantity.value in (records.dtype.names or ()):
-        counts = records[quantity.value]
-    else:
-        counts = np.stack([records[f"{quantity.value}_{axis}"] for axis in "xyz"], 1)
-    if counts.dtype.kind != "f":
-        return (counts * si_per_count).astype(np.float32), True
-    with np.errstate(over="ignore"):
-        rows = (counts.astype(np.float64) * si_per_count).astype(np.float32)
-    if not np.isfinite(rows).all():
-        raise DecodeError("a value is not a finite number")
-    return rows, False
 
 
 def _step(command: Command, rate_code: str) -> Step:

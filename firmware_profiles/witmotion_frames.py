@@ -6,6 +6,7 @@ WT901BLECL5.0 manual, page 14. Frames have no checksum and no counter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -22,9 +23,12 @@ from firmware_profiles.base import (
     Note,
     Quantity,
     SampleBlock,
+    SampleRun,
     StreamSettings,
 )
 from firmware_profiles.battery import battery_level
+from firmware_profiles.bulk import table
+from firmware_profiles.int16_layout import unstamped_run
 from firmware_profiles.witmotion_registers import (
     MAG_UT_PER_COUNT,
     Reply,
@@ -144,23 +148,49 @@ class WitMotionDecoder:
             return data
         return self._carry + data
 
+    def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
+        """Live frames, one to a notification."""
+        length = self.frame_bytes
+        joined = table(packets)
+        if (
+            self.details
+            or self._carry
+            or joined is None
+            or characteristic != NOTIFY_UUID
+            or len(packets[0]) != length
+            or (length == LONG_BYTES and self.rest is Rest.CALENDAR)
+        ):
+            return None
+        rows = np.frombuffer(joined, np.uint8).reshape(len(packets), length)
+        if (rows[:, :2] != np.frombuffer(_LIVE, np.uint8)).any():
+            return None
+        values, lsb = self._values(rows)
+        return unstamped_run(values, lsb, 1e9 / self.settings.rate_hz, n=1)
+
     def _block(self, rows: NDArray[np.uint8]) -> SampleBlock:
-        length = rows.shape[1]
+        values, lsb = self._values(rows)
+        t0_ns = None
+        if rows.shape[1] == LONG_BYTES and self.rest is Rest.CALENDAR:
+            t0_ns = _calendar_ns(bytes(rows[0, 20:28]))
+        return SampleBlock(len(rows), t0_ns, 1e9 / self.settings.rate_hz, values, lsb)
+
+    def _values(
+        self, rows: NDArray[np.uint8]
+    ) -> tuple[dict[Quantity, NDArray[np.float32]], dict[Quantity, float]]:
+        """SI values of whole frames, SI per count."""
         counts = np.ascontiguousarray(rows[:, 2:14]).view("<i2")
         values = {
             Quantity.ACCEL: (counts[:, :3] * _ACCEL_LSB).astype(np.float32),
             Quantity.GYRO: (counts[:, 3:] * _GYRO_LSB).astype(np.float32),
         }
         lsb = {Quantity.ACCEL: _ACCEL_LSB, Quantity.GYRO: _GYRO_LSB}
-        t0_ns = None
-        if length == LONG_BYTES and self.rest is Rest.CALENDAR:
-            t0_ns = _calendar_ns(bytes(rows[0, 20:28]))
-        elif length == LONG_BYTES and self.mag_type in MAG_UT_PER_COUNT:
+        has_mag = rows.shape[1] == LONG_BYTES and self.rest is Rest.MAGNETOMETER
+        if has_mag and self.mag_type in MAG_UT_PER_COUNT:
             step = MAG_UT_PER_COUNT[self.mag_type]
             mag = np.ascontiguousarray(rows[:, 20:26]).view("<i2")
             values[Quantity.MAG] = (mag * step).astype(np.float32)
             lsb[Quantity.MAG] = step
-        return SampleBlock(len(rows), t0_ns, 1e9 / self.settings.rate_hz, values, lsb)
+        return values, lsb
 
     def _rest(self, rows: NDArray[np.uint8]) -> dict[str, object]:
         """Frame by frame what is not motion of the sensor."""

@@ -18,6 +18,7 @@ from firmware_profiles.base import (
     StreamEnded,
     StreamRequest,
 )
+from firmware_profiles.bulk import decode_all
 from firmware_profiles.registry import match, profile
 from sensor_agent.batcher import Batcher
 from sensor_agent.ble import Link, Packet, Radio, RadioError, Sighting
@@ -274,25 +275,22 @@ class SensorSession:
     def _take(self, packets: list[Packet], decoder: Decoder) -> bool:
         """Decode packets and hand on what became full; True when there were samples."""
         any_samples = False
-        for packet in packets:
-            try:
-                events = decoder.decode(packet.characteristic, packet.data)
-            except DecodeError as error:
-                self.counters.undecodable_packets += 1
-                log.debug("sensor %s: %s", self.config.sensor, error)
-                continue
-            for event in events:
-                match event:
-                    case SampleBlock():
-                        any_samples = True
-                        self._hand_on(self.batcher.add(event, packet.arrival_ns))
-                    case BatteryLevel(percent=percent):
-                        self._battery_pct = percent
-                    case StreamEnded(reason=reason):
-                        raise StreamEndedError(
-                            f"the sensor ended the stream ({reason})",
-                            "it is connected again by itself",
-                        )
+        pairs = [(packet.characteristic, packet.data) for packet in packets]
+        for place, found in decode_all(decoder, pairs):
+            match found:
+                case SampleBlock():
+                    any_samples = True
+                    self._hand_on(self.batcher.add(found, packets[place].arrival_ns))
+                case BatteryLevel(percent=percent):
+                    self._battery_pct = percent
+                case StreamEnded(reason=reason):
+                    raise StreamEndedError(
+                        f"the sensor ended the stream ({reason})",
+                        "it is connected again by itself",
+                    )
+                case DecodeError():
+                    self.counters.undecodable_packets += 1
+                    log.debug("sensor %s: %s", self.config.sensor, found)
         return any_samples
 
     def _hand_on(self, batches: list[Batch]) -> None:

@@ -20,6 +20,7 @@ from firmware_profiles.base import (
     Profile,
     SampleBlock,
 )
+from firmware_profiles.bulk import decode_all
 from firmware_profiles.catalogue import facts, markdown
 from firmware_profiles.registry import PROFILES, UnknownProfileError, all_profiles, profile
 from trunkline.options import profiles_dir_option
@@ -109,15 +110,12 @@ def decode(
     except ConfigurationError as error:
         raise click.BadParameter(str(error), param_hint="--config") from error
     items: list[dict[str, Any]] = []
-    errors = 0
-    for index, data in enumerate(raw):
-        try:
-            events = decoder.decode(uuid, data)
-            found_items = [_described(event) for event in events] or [{"type": "none"}]
-            items += [{"packet": index, **item} for item in found_items]
-        except DecodeError as error:
-            errors += 1
-            items.append({"packet": index, "type": "error", "reason": str(error)})
+    found_items: dict[int, list[dict[str, Any]]] = {index: [] for index in range(len(raw))}
+    for index, event in decode_all(decoder, [(uuid, data) for data in raw]):
+        found_items[index].append(_described(event))
+    for index, described in found_items.items():
+        items += [{"packet": index, **item} for item in described or [{"type": "none"}]]
+    errors = sum(item["type"] == "error" for item in items)
     if as_json:
         click.echo(json.dumps({"profile": name, "events": items}, indent=2))
     else:
@@ -180,7 +178,9 @@ def _config(text: str) -> dict[str, object]:
     return config
 
 
-def _described(event: Event) -> dict[str, Any]:
+def _described(event: Event | DecodeError) -> dict[str, Any]:
+    if isinstance(event, DecodeError):
+        return {"type": "error", "reason": str(event)}
     if isinstance(event, BatteryLevel):
         return {"type": "battery", "percent": event.percent}
     if isinstance(event, Note):
