@@ -15,6 +15,7 @@ COMMANDS = {
     "calibrate": "say when a sensor was held upright",
     "dashboard": "serve the pages for patients and clinicians",
     "deploy": "create the secret files of a deployment",
+    "doctor": "check Bluetooth, broker, store, clock and disk",
     "erase": "remove everything about a wearer",
     "export": "write raw data and results to files",
     "ingest": "write what arrives at the broker to the store",

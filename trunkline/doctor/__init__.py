@@ -1,0 +1,1 @@
+"""Does this machine have what Trunkline needs? One module per neighbour that can fail."""
