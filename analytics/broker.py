@@ -8,15 +8,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 __all__ = ["Broker", "BrokerError", "Client", "MQTTMessage", "ReasonCode", "clear_retained"]
 
 KEEPALIVE_S = 60
 CONNECT_TIMEOUT_S = 10.0
+NEVER: Final = 0xFFFFFFFF
+"""MQTT 5, 3.1.2.11.2: the broker keeps the session as 3.1.1 does, without end."""
 
 
 class BrokerError(Exception):
@@ -30,15 +35,19 @@ class BrokerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is and how to enter it. With `tls_ca` the connection is TLS."""
+    """Where the broker is and how to enter it."""
 
     host: str = "127.0.0.1"
     port: int = 1883
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    tls: bool = False
     tls_ca: Path | None = None
+    """None: the system's authorities."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    mqtt5: bool = False
+    """MQTT 3.1.1 otherwise, the only one that the embedded broker speaks."""
 
     @property
     def address(self) -> str:
@@ -46,29 +55,36 @@ class Broker:
         return f"{self.host}:{self.port}"
 
     def client(self, client_id: str, *, keep_session: bool, manual_ack: bool) -> Client:
-        """A client that is not connected yet; raises BrokerError for unusable TLS files.
-
-        MQTT 3.1.1: the embedded broker speaks no other.
-        """
+        """A client that is not connected yet; raises BrokerError for unusable TLS files."""
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            clean_session=not keep_session,
-            protocol=MQTTProtocolVersion.MQTTv311,
+            # MQTT 5 says it at connect, see there
+            clean_session=None if self.mqtt5 else not keep_session,
+            protocol=MQTTProtocolVersion.MQTTv5 if self.mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=manual_ack,
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
         if self.user is not None:
             client.username_pw_set(self.user, self.password)
-        if self.tls_ca is not None:
+        if self.tls:
             client.tls_set_context(self._tls_context())
         return client
 
-    def connect(self, client: Client) -> None:
-        """Open the connection; the log-in is answered in the client's loop. BrokerError."""
+    def connect(self, client: Client, *, keep_session: bool = False) -> None:
+        """Open the connection; the log-in is answered in the client's loop. BrokerError.
+
+        keep_session: as it was told to `client`.
+        """
+        version5: dict[str, Any] = {}
+        if self.mqtt5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            if keep_session:
+                properties.SessionExpiryInterval = NEVER
+            version5 = {"clean_start": not keep_session, "properties": properties}
         try:
-            client.connect(self.host, self.port, KEEPALIVE_S)
+            client.connect(self.host, self.port, KEEPALIVE_S, **version5)
         except (OSError, ValueError) as error:
             raise self._unreachable(error) from error
 

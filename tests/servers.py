@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trunkline.deployment import password_path, write_secrets
+from trunkline.deployment import CertificateWishes, password_path, write_secrets
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +57,10 @@ class Mosquitto:
     binary: Path
     folder: Path
     port: int
+    """Without TLS, which a deployment has not."""
+    tls_port: int
     process: subprocess.Popen[bytes] | None = None
+    require_certificate: bool = False
 
     @property
     def secrets(self) -> Path:
@@ -73,17 +76,24 @@ class Mosquitto:
             ("/run/secrets/mosquitto_passwd", str(self.secrets / "mosquitto.passwd")),
             ("/run/secrets/mosquitto_acl", str(self.secrets / "mosquitto.acl")),
             ("/mosquitto/data/", f"{self.folder}/"),
-            ("listener 1883", f"listener {self.port} 127.0.0.1"),
+            ("/run/secrets/mqtt_ca", str(self.secrets / "ca.crt")),
+            ("/run/secrets/mqtt_cert", str(self.secrets / "mqtt.crt")),
+            ("/run/secrets/mqtt_key", str(self.secrets / "mqtt.key")),
+            ("listener 8883", f"listener {self.tls_port} 127.0.0.1"),
         ):
             assert old in config
             config = config.replace(old, new)
-        (self.folder / "mosquitto.conf").write_text(config + "user root\n")
+        if self.require_certificate:
+            config = config.replace("# require_certificate", "require_certificate")
+        config += f"user root\nlistener {self.port} 127.0.0.1\nmax_packet_size 1048576\n"
+        (self.folder / "mosquitto.conf").write_text(config)
         self.process = subprocess.Popen(
             [self.binary, "-c", self.folder / "mosquitto.conf"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         wait_until_listening(self.port, self.process)
+        wait_until_listening(self.tls_port, self.process)
 
     def kill(self, *, wipe: bool = False) -> None:
         """kill -9; with `wipe`, all it remembered is gone as well."""
@@ -96,11 +106,15 @@ class Mosquitto:
 
 
 @contextmanager
-def mosquitto(binary: Path, folder: Path, wearers: tuple[str, ...]) -> Iterator[Mosquitto]:
-    """A running mosquitto with accounts for the server and these wearers."""
+def mosquitto(
+    binary: Path, folder: Path, wearers: tuple[str, ...], *, require_certificate: bool = False
+) -> Iterator[Mosquitto]:
+    """A running mosquitto with accounts and certificates for the server and these wearers."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_secrets(folder / "secrets", wearers)
-    broker = Mosquitto(binary, folder, free_port())
+    write_secrets(folder / "secrets", wearers, CertificateWishes(clients=require_certificate))
+    broker = Mosquitto(
+        binary, folder, free_port(), free_port(), require_certificate=require_certificate
+    )
     broker.start()
     try:
         yield broker

@@ -25,9 +25,10 @@ _CA_KEY, _CA = "ca.key", "ca.crt"
 
 
 def make_authority(folder: Path) -> list[Path]:
-    """ca.key and ca.crt in `folder`, unless they are there; returns what is new."""
+    """ca.key and ca.crt in `folder`, unless ca.crt is there; returns what is new. The key may be
+    kept elsewhere while there is nothing to sign."""
     key_path, path = folder / _CA_KEY, folder / _CA
-    if path.exists() and key_path.exists():
+    if path.exists():
         return []
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Trunkline deployment")])
@@ -56,6 +57,22 @@ def make_client(folder: Path, account: str, *, days: int = LEAF_DAYS) -> list[Pa
     return _make_leaf(folder, f"client-{account}", account, names=[], usage=usage, days=days)
 
 
+def client_path(folder: Path, account: str) -> Path:
+    """The certificate that make_client makes."""
+    return folder / f"client-{account}.crt"
+
+
+def names_in(folder: Path) -> list[str]:
+    """Host names and addresses in the broker's certificate; none when there is no certificate."""
+    path = folder / "mqtt.crt"
+    if not path.exists():
+        return []
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    return [*names.get_values_for_type(x509.DNSName), *addresses]
+
+
 def _make_leaf(
     folder: Path,
     stem: str,
@@ -65,6 +82,8 @@ def _make_leaf(
     usage: x509.ObjectIdentifier,
     days: int,
 ) -> list[Path]:
+    if not (folder / _CA_KEY).exists():
+        raise ValueError(f"{_CA_KEY}, which signs them, is not there: put it back")
     authority = x509.load_pem_x509_certificate((folder / _CA).read_bytes())
     signer = serialization.load_pem_private_key((folder / _CA_KEY).read_bytes(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):

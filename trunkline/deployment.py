@@ -1,4 +1,4 @@
-"""The secret files of a deployment: broker accounts and ACL, database token, session key.
+"""The secret files of a deployment: broker accounts, ACL, certificates, database token, key.
 
 Everything is random and written once; nothing here has a default value. The folder is closed to
 other users (0700); the files in it are readable, because containers that run without privileges
@@ -12,12 +12,37 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from trunkline.certificates import (
+    client_path,
+    make_authority,
+    make_client,
+    make_server,
+    names_in,
+)
 from wire.ids import check_wearer
 from wire.topics import ROOT, Kind
 
 SERVER_ACCOUNT = "server"
+
+DEFAULT_HOSTS = ("localhost", "127.0.0.1", "mosquitto")
+"""This machine, and the broker's name inside the compose network."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateWishes:
+    """What TLS needs of a deployment."""
+
+    hosts: Sequence[str] = ()
+    """Names and addresses under which agents reach the broker; none: those of the certificate
+    that is there, or DEFAULT_HOSTS."""
+    clients: bool = False
+    """A certificate for every account, for a broker that demands one."""
+    renew: bool = False
+    """New certificates in place of those that are there; the authority stays."""
+
 
 _MOSQUITTO_ITERATIONS = 101
 """What mosquitto_passwd 2.0 uses. The secrets are random 256-bit words, so that a slow hash adds
@@ -26,7 +51,9 @@ nothing; mosquitto derives it at every connect."""
 _SINGLE_SECRETS = ("server.password", "influx-admin.password", "influx.token", "session.key")
 
 
-def write_secrets(folder: Path, wearers: Sequence[str]) -> list[Path]:
+def write_secrets(
+    folder: Path, wearers: Sequence[str], tls: CertificateWishes | None = None
+) -> list[Path]:
     """Create what is missing in `folder` for these wearers; existing secrets stay as they are.
 
     Returns the files that are new. Raises IdError for an invalid pseudonym, OSError when the
@@ -40,6 +67,17 @@ def write_secrets(folder: Path, wearers: Sequence[str]) -> list[Path]:
         _write_secret(path, secrets.token_urlsafe(32))
     _write_secret(folder / "mosquitto.passwd", password_file(broker_accounts(folder)))
     _write_secret(folder / "mosquitto.acl", acl_file())
+    return created if tls is None else [*created, *_write_certificates(folder, tls)]
+
+
+def _write_certificates(folder: Path, tls: CertificateWishes) -> list[Path]:
+    created = make_authority(folder)
+    is_new = bool(created) or tls.renew
+    if is_new or not set(tls.hosts) <= set(names_in(folder)):
+        created += make_server(folder, tls.hosts or names_in(folder) or DEFAULT_HOSTS)
+    for account in broker_accounts(folder) if tls.clients else ():
+        if is_new or not client_path(folder, account).exists():
+            created += make_client(folder, account)
     return created
 
 

@@ -31,9 +31,12 @@ class BrokerOptions:
     port: int
     user: str | None
     password: str | None
+    tls: bool
     tls_ca: Path | None
+    """None: the system's authorities."""
     tls_cert: Path | None
     tls_key: Path | None
+    mqtt5: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +115,21 @@ def _load_profiles(_ctx: click.Context, _option: click.Parameter, folder: Path |
 def broker_options(command: Command) -> Command:
     """Adds the broker's options; the command gets `broker: BrokerOptions`."""
 
+    @click.option(
+        "--mqtt5",
+        is_flag=True,
+        envvar="TRUNKLINE_MQTT5",
+        help="Speak MQTT 5 instead of 3.1.1; the embedded broker knows 3.1.1 only.",
+    )
     @_file("--tls-key", "TRUNKLINE_TLS_KEY", "Private key of --tls-cert.")
     @_file("--tls-cert", "TRUNKLINE_TLS_CERT", "Client certificate, when the broker asks for one.")
-    @_file("--tls-ca", "TRUNKLINE_TLS_CA", "CA certificate of the broker; switches TLS on.")
+    @_file("--tls-ca", "TRUNKLINE_TLS_CA", "CA certificate of the broker.")
+    @click.option(
+        "--tls",
+        is_flag=True,
+        envvar="TRUNKLINE_TLS",
+        help="TLS with the system's certificate authorities; --tls-ca and --tls-cert imply it.",
+    )
     @_file("--password-file", "TRUNKLINE_PASSWORD_FILE", "File with the broker password.")
     @click.option("--user", envvar="TRUNKLINE_USER", help="Broker account.")
     @click.option(
@@ -132,23 +147,30 @@ def broker_options(command: Command) -> Command:
         address: str,
         user: str | None,
         password_file: Path | None,
+        tls: bool,
         tls_ca: Path | None,
         tls_cert: Path | None,
         tls_key: Path | None,
+        mqtt5: bool,
         **others: Any,
     ) -> Any:
+        if (tls_cert is None) != (tls_key is None):
+            raise click.UsageError("--tls-cert and --tls-key belong together: give both")
+        tls = tls or tls_ca is not None or tls_cert is not None
         host, _, port = address.rpartition(":") if ":" in address else (address, "", "")
         if port and not (port.isdecimal() and 0 < int(port) < 65536):
             raise click.BadParameter(f"{port!r} is no port number", param_hint="--broker")
-        default = DEFAULT_MQTTS_PORT if tls_ca else DEFAULT_MQTT_PORT
+        default = DEFAULT_MQTTS_PORT if tls else DEFAULT_MQTT_PORT
         broker = BrokerOptions(
             host=host,
             port=int(port) if port else default,
             user=user,
             password=secret_from(password_file),
+            tls=tls,
             tls_ca=tls_ca,
             tls_cert=tls_cert,
             tls_key=tls_key,
+            mqtt5=mqtt5,
         )
         return command(broker=broker, **others)
 

@@ -93,7 +93,7 @@ class Consumer:
     def _connect(self) -> None:
         self._connected, self._refusal = False, None
         self._connection += 1
-        self._broker.connect(self._client)
+        self._broker.connect(self._client, keep_session=True)
         deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
         while not self._connected:
             alive = self._pump(0.1)

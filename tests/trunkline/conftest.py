@@ -11,11 +11,17 @@ from paho.mqtt.enums import CallbackAPIVersion
 class MqttClient:
     """Connects at once; `connected` is the broker's word, `got` what arrived."""
 
-    def __init__(self, port: int, user: str | None, password: str | None) -> None:
+    def __init__(
+        self, port: int, user: str | None, password: str | None, *, mqtt5: bool = False
+    ) -> None:
         self.got: Queue[tuple[str, bytes]] = Queue()
         self.subscribed: Queue[int] = Queue()
         reason: Queue[str] = Queue()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        self.client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            protocol=mqtt.MQTTv5 if mqtt5 else mqtt.MQTTv311,
+            reconnect_on_failure=False,
+        )
         self.client.username_pw_set(user, password)
         self.client.on_connect = lambda *a: reason.put(str(a[3]))
         self.client.on_message = lambda *a: self.got.put((a[2].topic, a[2].payload))

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from tests.servers import Mosquitto, mosquitto
 from tests.trunkline.conftest import MqttClient
+from trunkline.certificates import names_in
 from trunkline.cli import main
-from trunkline.deployment import write_secrets
+from trunkline.deployment import CertificateWishes, write_secrets
 from wire.topics import Kind, sensor_topic, wearer_topic
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +54,55 @@ def test_the_command_names_files_and_refuses_a_bad_pseudonym(tmp_path: Path) -> 
     assert "is a file" in blocked.output
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(names_in(folder))
+
+
+def test_certificates_are_kept_until_hosts_change_or_they_are_to_be_new(tmp_path: Path) -> None:
+    def deploy(*more: str) -> dict[str, bytes]:
+        arguments = ["deploy", "--secrets-dir", str(tmp_path), "--wearer", "p-001", *more]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    first = deploy()
+    assert names(tmp_path) == ["127.0.0.1", "localhost", "mosquitto"]
+    assert stat.S_IMODE((tmp_path / "ca.key").stat().st_mode) == 0o600
+    certificates = {name for name in first if name.endswith((".crt", ".key"))} - {"session.key"}
+    assert certificates == {"ca.crt", "ca.key", "mqtt.crt", "mqtt.key"}
+    assert all(deploy()[name] == first[name] for name in certificates)
+
+    moved = deploy("--host", "clinic.example", "--client-certificates")
+    assert names(tmp_path) == ["127.0.0.1", "clinic.example", "localhost", "mosquitto"]
+    assert moved["ca.crt"] == first["ca.crt"]
+    assert {"client-p-001.crt", "client-server.key"} <= set(moved)
+    assert deploy("--client-certificates")["client-p-001.crt"] == moved["client-p-001.crt"]
+
+    renewed = deploy("--tls-renew", "--client-certificates")
+    assert names(tmp_path) == ["127.0.0.1", "clinic.example", "localhost", "mosquitto"]
+    assert renewed["ca.crt"] == first["ca.crt"]
+    assert renewed["mqtt.crt"] != moved["mqtt.crt"]
+    assert renewed["client-p-001.crt"] != moved["client-p-001.crt"]
+
+
+def test_the_authoritys_key_may_be_kept_elsewhere(tmp_path: Path) -> None:
+    arguments = ["deploy", "--secrets-dir", str(tmp_path), "--wearer", "p-001"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
+    authority = (tmp_path / "ca.crt").read_bytes()
+    (tmp_path / "ca.key").unlink()
+    assert CliRunner().invoke(main, [*arguments, "--wearer", "p-002"]).exit_code == 0
+    renew = CliRunner().invoke(main, [*arguments, "--tls-renew"])
+    assert renew.exit_code == 1
+    assert "ca.key, which signs them, is not there" in renew.output
+    assert (tmp_path / "ca.crt").read_bytes() == authority
+
+
 def test_compose_asks_for_nothing_that_deploy_does_not_write(tmp_path: Path) -> None:
-    write_secrets(tmp_path, ["unset"])
+    write_secrets(tmp_path, ["unset"], CertificateWishes())
     compose = (ROOT / "docker-compose.yml").read_text()
     compose = compose.replace("${TRUNKLINE_WEARER:-unset}", "unset")
     names = set(re.findall(r"file: \"?deploy/secrets/([\w.-]+)", compose))
-    assert len(names) == 7
+    assert len(names) == 10
     assert names <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -69,19 +113,20 @@ def broker(mosquitto_bin: Path, tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.mark.mosquitto
+@pytest.mark.parametrize("mqtt5", [False, True], ids=["3.1.1", "5"])
 def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
-    broker: Mosquitto,
+    broker: Mosquitto, mqtt5: bool
 ) -> None:
     port = broker.port
     secret = {name: broker.password_file(name).read_text() for name in ("p-001", "server")}
     for user, password in ((None, None), ("p-001", "wrong"), ("server", secret["p-001"])):
-        refused = MqttClient(port, user, password)
+        refused = MqttClient(port, user, password, mqtt5=mqtt5)
         assert refused.connected == "Not authorized"
         refused.close()
 
-    server = MqttClient(port, "server", secret["server"])
+    server = MqttClient(port, "server", secret["server"], mqtt5=mqtt5)
     server.subscribe("trunkline/v1/#")
-    agent = MqttClient(port, "p-001", secret["p-001"])
+    agent = MqttClient(port, "p-001", secret["p-001"], mqtt5=mqtt5)
     for topic in (
         sensor_topic("p-002", "trunk", Kind.IMU),
         "other/topic",
@@ -90,7 +135,7 @@ def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
         agent.publish(topic)
     assert server.got.get(timeout=5)[0] == wearer_topic("p-001", Kind.MARK)
 
-    for kind in (Kind.COMMITTED, Kind.IMU):
+    for kind in (Kind.COMMITTED, Kind.IMU, Kind.BIRTH, Kind.STATUS, Kind.LOSS):
         for wearer in ("p-001", "p-002"):
             agent.subscribe(sensor_topic(wearer, "trunk", kind))
             server.publish(sensor_topic(wearer, "trunk", kind))

@@ -136,10 +136,11 @@ def broker_config(options: BrokerOptions, wearer: str) -> BrokerConfig:
         port=options.port,
         user=options.user or (wearer if options.password and wearer else None),
         password=options.password,
-        tls=options.tls_ca is not None or options.tls_cert is not None,
+        tls=options.tls,
         ca_file=options.tls_ca,
         cert_file=options.tls_cert,
         key_file=options.tls_key,
+        mqtt5=options.mqtt5,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from trunkline.deployment import write_secrets
+from trunkline.deployment import DEFAULT_HOSTS, CertificateWishes, write_secrets
 from wire.ids import IdError
 
 
@@ -21,18 +21,46 @@ from wire.ids import IdError
 @click.option(
     "--wearer", "wearers", multiple=True, required=True, help="Pseudonym; may be given repeatedly."
 )
-def command(secrets_dir: Path, wearers: tuple[str, ...]) -> None:
-    """Create the secrets of a deployment: broker accounts and ACL, database token, session key.
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="Name or address under which agents reach the broker, for its certificate; repeatable. "
+    f"[default: {', '.join(DEFAULT_HOSTS)}]",
+)
+@click.option(
+    "--client-certificates",
+    is_flag=True,
+    help="A certificate for every account too, for a broker with require_certificate.",
+)
+@click.option("--tls-renew", is_flag=True, help="New certificates; the authority stays the same.")
+def command(
+    *,
+    secrets_dir: Path,
+    wearers: tuple[str, ...],
+    hosts: tuple[str, ...],
+    client_certificates: bool,
+    tls_renew: bool,
+) -> None:
+    """Create the secrets of a deployment: broker accounts and access list, a certificate authority
+    and what it signs, database token, session key.
 
     Running it again keeps what exists and adds accounts for further wearers.
 
     \b
-    Example: trunkline deploy --wearer p-001 --wearer p-002
+    Example: trunkline deploy --host server.example --wearer p-001 --wearer p-002
     """
+    hosts = tuple(dict.fromkeys((*hosts, *DEFAULT_HOSTS))) if hosts else ()
+    wishes = CertificateWishes(hosts, clients=client_certificates, renew=tls_renew)
     try:
-        created = write_secrets(secrets_dir, wearers)
+        created = write_secrets(secrets_dir, wearers, wishes)
     except IdError as error:
         raise click.BadParameter(str(error), param_hint="--wearer") from error
+    except ValueError as error:
+        raise click.ClickException(
+            f"the certificates cannot be made ({error}); check --host and the files in "
+            f"{secrets_dir}"
+        ) from error
     except OSError as error:
         raise click.ClickException(
             f"cannot write {secrets_dir} ({error.strerror}); choose another --secrets-dir"

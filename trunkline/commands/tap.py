@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from sensor_agent.broker import BrokerConfig, BrokerConfigError, refused, tls_context, unreachable
 from trunkline.commands.agent import broker_config
@@ -107,7 +107,8 @@ def _batch(batch: Batch, *, full: bool) -> dict[str, Any]:
 def _client(
     config: BrokerConfig, topic_filter: str, arrived: queue.Queue[MQTTMessage | Exception]
 ) -> Client:
-    client = Client(CallbackAPIVersion.VERSION2)
+    protocol = MQTTProtocolVersion.MQTTv5 if config.mqtt5 else MQTTProtocolVersion.MQTTv311
+    client = Client(CallbackAPIVersion.VERSION2, protocol=protocol)
     try:
         if config.tls:
             client.tls_set_context(tls_context(config))

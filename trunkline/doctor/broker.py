@@ -28,7 +28,7 @@ NOBODY: Final = "doctor-probe"
 def check(broker: Broker) -> list[Finding]:
     """Everything about the broker, as far as one step lets the next be tried."""
     findings = []
-    if broker.tls_ca is not None:
+    if broker.tls:
         findings.append(_certificate(broker))
     elif not _is_this_machine(broker.host):
         findings.append(
@@ -83,7 +83,7 @@ def _expiry(what: str, end: datetime | None) -> Finding:
     if end is None:
         return failed(what, "cannot be read", "give a PEM file that you may read")
     days = (end - datetime.now(UTC)).total_seconds() / 86400
-    renew = "make a new one: docs/deployment.md, TLS"
+    renew = "make a new one: trunkline deploy --tls-renew; then restart the broker"
     if days < 0:
         return failed(what, f"expired on {end:%Y-%m-%d}", renew)
     if days < SOON_DAYS:

@@ -278,7 +278,9 @@ def test_a_refused_log_in_ends_it_with_one_line(
 
 def test_tls_against_a_port_without_it_is_told(server: Mosquitto, tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match="TLS files cannot be used"):
-        Broker(tls_ca=tmp_path / "none.pem").client("x", keep_session=False, manual_ack=False)
+        Broker(tls=True, tls_ca=tmp_path / "none.pem").client(
+            "x", keep_session=False, manual_ack=False
+        )
 
 
 def test_retained_messages_can_be_cleared(

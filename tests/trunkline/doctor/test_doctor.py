@@ -24,7 +24,9 @@ from tests.servers import (
     stop,
     wait_until_listening,
 )
+from trunkline.certificates import make_server
 from trunkline.cli import main
+from trunkline.deployment import write_secrets
 from trunkline.doctor import host
 from trunkline.doctor.finding import Level
 
@@ -71,9 +73,7 @@ def test_a_broker_that_does_not_know_us(broker: Mosquitto, tmp_path: Path) -> No
 @pytest.mark.mosquitto
 def test_a_broker_without_walls(mosquitto_bin: Path, tmp_path: Path) -> None:
     port, anonymous = free_port(), free_port()
-    broker = Mosquitto(mosquitto_bin, tmp_path, port)
-    from trunkline.deployment import write_secrets
-
+    broker = Mosquitto(mosquitto_bin, tmp_path, port, tls_port=anonymous)
     write_secrets(broker.secrets, ["p-001"])
     (tmp_path / "open.conf").write_text(
         f"per_listener_settings true\nlistener {port} 127.0.0.1\n"
@@ -93,6 +93,29 @@ def test_a_broker_without_walls(mosquitto_bin: Path, tmp_path: Path) -> None:
         assert "anybody may come in" in result.output
     finally:
         stop(process)
+
+
+@pytest.mark.mosquitto
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho's socket
+@pytest.mark.parametrize(
+    ("days", "line", "code"),
+    [
+        (400, "ok       broker certificate: good for 400 days", 0),
+        (12, "warning  broker certificate: expires in 12 days", 0),
+        (-1, "failed   broker certificate: expired on", 1),
+    ],
+)
+def test_the_brokers_certificate(broker: Mosquitto, days: int, line: str, code: int) -> None:
+    broker.kill()
+    make_server(broker.secrets, ["localhost"], days=days)
+    broker.start()
+    options = log_in(broker, "p-001")
+    options[3] = f"localhost:{broker.tls_port}"
+    result = doctor(*options, "--tls-ca", broker.secrets / "ca.crt", "--mqtt5")
+    assert line in result.output
+    assert result.exit_code == code, result.output
+    if code:
+        assert "its certificate is not trusted" in result.output
 
 
 def test_no_broker() -> None:
