@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test bench lint format accuracy lock clean
+.PHONY: install install-dev demo test bench lint format association accuracy lock clean
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -38,6 +38,10 @@ lint: install-dev
 format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Writes the tables of docs/association.md.
+association: install-dev
+	$(BIN)/python -m tests.simulation.association --write
 
 accuracy: install-dev
 	$(BIN)/python -m tests.corpus.accuracy

@@ -10,6 +10,7 @@ import click
 COMMANDS = {
     "agent": "stream a sensor to the broker",
     "analyse": "analyse recordings into result files",
+    "associate": "say which exposure goes together with pain",
     "audit": "compare what was sent with what is stored",
     "broker": "run the embedded broker alone",
     "calibrate": "say when a sensor was held upright",

@@ -1,0 +1,1 @@
+"""What of a wearer's exposure goes together with what they felt. Pure."""
