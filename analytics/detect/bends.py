@@ -70,10 +70,12 @@ def _counts(bend: Excursion, posture: Posture, site: Site, p: ExcursionParameter
     turn = bend.kind is MovementKind.TRUNK_ROTATION
     if not (site.sagittal or turn):
         return False
+    if not seated and bend.unrest_radps > p.max_unrest_radps:
+        return False  # stepping on
     if site.low:
-        # a standing pelvis that turns or tilts is the whole body turning or stepping
+        # a standing pelvis that turns or tilts is the whole body turning, stepping or sitting down
         large = forward and bend.height_deg >= p.standing_pelvis_deg
-        return (large or (site.fixed_low and seated)) and bend.jerk_mps3 <= p.max_jerk_mps3
+        return (site.fixed_low and seated) or (large and bend.jerk_mps3 <= p.max_jerk_mps3)
     if turn and not seated:
         return False  # one sensor cannot tell a twist of the trunk from a turn of the whole body
     return site.gyro or bend.height_deg >= p.no_gyro_deg

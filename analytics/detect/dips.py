@@ -50,8 +50,17 @@ class DipParameters:
     series_least: int = parameter(
         3, unit="1", reason="sitting down and rising again may look like two"
     )
+    calm_s: float = parameter(3.0, unit="s", reason="as long as a pause between two squats")
+    max_unrest_radps: float = parameter(
+        0.2,
+        unit="rad/s",
+        reason="before or after a single squat one stands; on stairs one steps on (DSADS)",
+    )
     longest_half_s: float = parameter(2.5, unit="s", reason="one way of a slow squat")
     shortest_s: float = parameter(0.9, unit="s", reason="jumps are shorter")
+    max_activity_radps: float = parameter(
+        2.0, unit="rad/s", reason="mean of a brisk squat is half of it; jogging and hopping exceed"
+    )
     max_turn_deg: float = parameter(60.0, unit="deg", reason="a squatting trunk stays upright")
 
 
@@ -63,6 +72,8 @@ class Dip:
     bottom: int
     stop: int
     depth_m: float
+    unrest_radps: float
+    """Least activity shortly before or shortly after, whichever is less."""
 
     def shifted(self, ticks: int) -> Dip:
         """The same on a clock that began so many ticks earlier."""
@@ -135,7 +146,12 @@ def dips(
             and min(fall, rise) >= p.min_speed_mps
             and min(fall, rise) >= p.min_balance * max(fall, rise)
             and stop - start >= p.shortest_s * MOTION_HZ
+            and motion.activity[start:stop].mean() <= p.max_activity_radps
             and motion.up[2, start:stop].min() > np.cos(np.radians(p.max_turn_deg))
         ):
-            found.append(Dip(int(start), int(bottom), int(stop), float(depth)))
+            rest = round(p.calm_s * MOTION_HZ)
+            before = motion.activity[max(0, start - rest) : start + 1].min()
+            after = motion.activity[stop : stop + rest + 1].min()
+            unrest = float(min(before, after))
+            found.append(Dip(int(start), int(bottom), int(stop), float(depth), unrest))
     return found

@@ -58,6 +58,15 @@ class ExcursionParameters:
         unit="m/s3",
         reason="falling back onto a seat is no bend: half of the landings in HAPT are below 105",
     )
+    landing_s: float = parameter(
+        0.6, unit="s", reason="a seat is met soon after the trunk has come back half of its way"
+    )
+    rest_s: float = parameter(3.0, unit="s", reason="as long as a pause between two bends")
+    max_unrest_radps: float = parameter(
+        0.45,
+        unit="rad/s",
+        reason="before or after a bend one stands or sits; on stairs one steps on (DSADS)",
+    )
     longest_s: float = parameter(
         12.0, unit="s", reason="window in which the trunk must go and come back"
     )
@@ -94,7 +103,9 @@ class Excursion:
     positive: bool
     """Forward, to the right, to the left (rotation)."""
     jerk_mps3: float
-    """Hardest knock inside."""
+    """Hardest knock inside and shortly after."""
+    unrest_radps: float
+    """Least activity shortly before or shortly after, whichever is less."""
     strength: float
     """Height over the smallest that counts for its kind."""
 
@@ -132,11 +143,22 @@ def excursions(
             found += _peaks(
                 sign * heading, turn, p.rotation_deg * factor, p.longest_s, p, positive=positive
             )
-    return [
-        replace(e, jerk_mps3=float(motion.jerk[e.start : e.stop + 1].max()))
-        for e in _strongest(found)
-        if motion.valid[e.start : e.stop + 1].all()
-    ]
+    return [_measured(e, motion, p) for e in _strongest(found) if _whole(e, motion)]
+
+
+def _whole(item: Excursion, motion: Motion) -> bool:
+    return bool(motion.valid[item.start : item.stop + 1].all())
+
+
+def _measured(item: Excursion, motion: Motion, p: ExcursionParameters) -> Excursion:
+    rest, landing = round(p.rest_s * MOTION_HZ), round(p.landing_s * MOTION_HZ)
+    before = motion.activity[max(0, item.start - rest) : item.start + 1].min()
+    after = motion.activity[item.stop : item.stop + rest + 1]
+    return replace(
+        item,
+        jerk_mps3=float(motion.jerk[item.start : item.stop + landing + 1].max()),
+        unrest_radps=float(min(before, after.min() if len(after) else before)),
+    )
 
 
 def _peaks(
@@ -177,6 +199,7 @@ def _peaks(
             height_deg=float(height_deg[i]),
             positive=positive,
             jerk_mps3=0.0,
+            unrest_radps=0.0,
             strength=float(height_deg[i] / least_deg),
         )
         for i in range(len(peaks))

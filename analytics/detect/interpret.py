@@ -23,6 +23,7 @@ from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
 from analytics.detect.posture import Neutral, Path, State, best_path, change_evidence
 from analytics.detect.pulses import Pulse
+from analytics.detect.rhythm import exercise_spans, rhythm_at
 from analytics.detect.site import Site
 from analytics.signal.calibration import Calibration, UpSource
 from analytics.signal.frames import MOTION_HZ
@@ -40,7 +41,10 @@ class PostureState:
 
     state: State | None = None
     lying: bool = False
-    crouch_start: int | None = None
+    crouch: Pulse | None = None
+    """What led into a crouch that goes on; in absolute ticks."""
+    rhythm_s: int = 0
+    """How long a steady swinging of the trunk has lasted that goes on."""
     walking_up: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """Sum of up over walking seconds."""
     walking_s: int = 0
@@ -87,7 +91,14 @@ class _Reader:
         self.offset = seen.first_tick
         self.dips: list[Dip] = []
         series = rhythmic_spans(seen.excursions, parameters.excursions)
-        self.rhythm = [span for _, span in series]
+        exercise = exercise_spans(seen.rhythm, state.rhythm_s, parameters.rhythm)
+        self.exercise = [
+            (self.offset + start * MOTION_HZ, self.offset + stop * MOTION_HZ)
+            for start, stop in exercise
+        ]
+        around = parameters.rhythm.around_s * MOTION_HZ
+        self.rhythm = [(start - around, stop + around) for start, stop in self.exercise]
+        self.rhythm += [span for _, span in series]
         self.rocking = [span for kind, span in series if kind is MovementKind.FORWARD_BEND]
 
     def read(self, final_s: int) -> Reading:
@@ -149,17 +160,22 @@ class _Reader:
     def _pulses(
         self, lying: NDArray[np.bool_], walking: NDArray[np.bool_], changes: list[Transition]
     ) -> list[Pulse]:
-        """Height changes that happen upright and are not part of something else."""
+        """Height changes that happen upright, are not part of something else and may be a rise or
+        a descent."""
         taken = [(c.start + self.offset, c.stop + self.offset) for c in changes]
-        taken += [(d.start, d.stop) for d in self.dips] + self.rocking
+        taken += [(d.start, d.stop) for d in self.dips]
+        taken += self.rocking + self.exercise
         steps = np.repeat(walking, MOTION_HZ)
+        nothing = -self.p.posture.most
         kept = []
         for pulse in self.seen.pulses:
             middle = (pulse.start + pulse.stop) // 2
             inside = any(start <= middle <= stop for start, stop in taken)
             low, high = max(pulse.start - self.offset, 0), pulse.stop - self.offset
             inside |= steps[low:high].mean() > self.p.posture.walking_share
-            if not inside and not lying[min(max(middle - self.offset, 0), len(lying) - 1)]:
+            if inside or max(change_evidence(pulse, self.site, self.p.posture)) <= nothing:
+                continue
+            if not lying[min(max(middle - self.offset, 0), len(lying) - 1)]:
                 kept.append(pulse)
         return kept
 
@@ -175,7 +191,8 @@ class _Reader:
         return [
             dip
             for dip, among_others in zip(dips, series.tolist(), strict=True)
-            if among_others or not self._one_way(dip)
+            if among_others
+            or (dip.unrest_radps <= self.p.dips.max_unrest_radps and not self._one_way(dip))
         ]
 
     def _one_way(self, dip: Dip) -> bool:
@@ -234,7 +251,7 @@ class _Reader:
         self, chain: Chain, changes: list[Transition], path: Path
     ) -> list[Movement]:
         found: list[Movement] = []
-        crouch = self.state.crouch_start
+        crouch = self.state.crouch
         for i in range(1, len(chain.stretches)):
             old, new, index = path.states[i - 1], path.states[i], chain.links[i].pulse
             if old == new:
@@ -242,23 +259,14 @@ class _Reader:
             if index is not None:
                 pulse = chain.pulses[index]
                 up, down = change_evidence(pulse, self.site, self.p.posture)
-                span = (pulse.start, pulse.stop)
-                peak = pulse.excursion_deg
                 if (old, new) == (State.SIT, State.STAND):
-                    found.append(
-                        _movement(MovementKind.SIT_TO_STAND, *span, _sure(up), peak_deg=peak)
-                    )
+                    found += self._told(MovementKind.SIT_TO_STAND, pulse, up)
                 elif (old, new) == (State.STAND, State.SIT):
-                    found.append(
-                        _movement(MovementKind.STAND_TO_SIT, *span, _sure(down), peak_deg=peak)
-                    )
+                    found += self._told(MovementKind.STAND_TO_SIT, pulse, down)
                 elif new is State.CROUCH:
-                    crouch = pulse.start
+                    crouch = pulse
                 elif old is State.CROUCH and crouch is not None:
-                    kind = MovementKind.SQUAT
-                    if pulse.height_m < self.p.posture.bend_depth_m:
-                        kind = MovementKind.FORWARD_BEND
-                    found.append(_movement(kind, crouch, pulse.stop, _sure(up)))
+                    found += self._crouched(crouch, pulse, up)
         for change in changes:
             index = chain.index_at(change.crossing)
             upright = path.states[index - 1 if change.into else index]
@@ -272,6 +280,23 @@ class _Reader:
                 _movement(kind, change.start + self.offset, change.stop + self.offset, sure)
             )
         return found
+
+    def _told(self, kind: MovementKind, pulse: Pulse, odds: float) -> list[Movement]:
+        """A rise or descent, unless it says itself that it was none."""
+        if odds < self.p.posture.told_odds:
+            return []
+        peak = pulse.excursion_deg
+        return [_movement(kind, pulse.start, pulse.stop, _sure(odds), peak_deg=peak)]
+
+    def _crouched(self, down: Pulse, up: Pulse, odds: float) -> list[Movement]:
+        """A held squat or bend, unless the wearer comes from moving and goes on moving."""
+        p = self.p.posture
+        unrest = min(down.before_radps, up.after_radps)
+        if unrest > p.crouch_unrest_radps or odds < p.told_odds:
+            return []
+        bend = up.height_m < p.bend_depth_m
+        kind = MovementKind.FORWARD_BEND if bend else MovementKind.SQUAT
+        return [_movement(kind, down.start, up.stop, _sure(odds))]
 
     def _rolls(self, lying: NDArray[np.bool_], changes: list[Transition]) -> list[Movement]:
         found = []
@@ -324,10 +349,13 @@ class _Reader:
         ups = ups[:, np.isfinite(ups[0])]
         state.walking_up = state.walking_up + ups.sum(axis=1)
         state.walking_s += ups.shape[1]
+        rhythm = self.seen.rhythm
+        state.rhythm_s = rhythm_at(rhythm, state.rhythm_s, n, self.p.rhythm)
         if state.state is not State.CROUCH:
-            state.crouch_start = None
-        elif state.crouch_start is None:
-            state.crouch_start = self.offset + round(chain.stretches[index].start_s * MOTION_HZ)
+            state.crouch = None
+        else:
+            before = [link.pulse for link in chain.links[: index + 1] if link.pulse is not None]
+            state.crouch = chain.pulses[before[-1]] if before else state.crouch
 
 
 def _movement(

@@ -13,6 +13,7 @@ from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
 from analytics.detect.pulses import Pulse, pulses
+from analytics.detect.rhythm import rhythmic_seconds
 from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
 from analytics.detect.walking import walking_seconds
@@ -36,6 +37,8 @@ class Observations:
     """(seconds,)"""
     still: NDArray[np.bool_]
     """(seconds,) as still as a table, see signal.wear."""
+    rhythm: NDArray[np.bool_]
+    """(seconds,) the trunk swings to and fro at a steady pace without walking."""
     up: NDArray[np.float64]
     """(3, seconds * MOTION_HZ) slow up in trunk axes."""
     step_ns: NDArray[np.int64]
@@ -85,12 +88,14 @@ def observe(
     owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)
     seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
     ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
+    rhythm = rhythmic_seconds(motion, parameters.rhythm) & ~walking
     up_by_second = frames.up_by_second()
     return Observations(
         first_s=start_s,
         up_by_second=up_by_second[:, seconds],
         walking=walking[seconds],
         still=still_seconds(up_by_second, parameters.wear)[seconds] & (not site.slow),
+        rhythm=rhythm[seconds],
         up=motion.up[:, ticks],
         step_ns=steps.step_ns[owned],
         regularity=steps.regularity[seconds],
@@ -110,6 +115,7 @@ def joined(parts: Sequence[Observations]) -> Observations:
         up_by_second=np.concatenate([part.up_by_second for part in parts], axis=1),
         walking=np.concatenate([part.walking for part in parts]),
         still=np.concatenate([part.still for part in parts]),
+        rhythm=np.concatenate([part.rhythm for part in parts]),
         up=np.concatenate([part.up for part in parts], axis=1),
         step_ns=np.concatenate([part.step_ns for part in parts]),
         regularity=np.concatenate([part.regularity for part in parts]),

@@ -14,6 +14,7 @@ from analytics.detect.excursions import ExcursionParameters
 from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
 from analytics.detect.pulses import PulseParameters
+from analytics.detect.rhythm import RhythmParameters
 from analytics.detect.slouch import SlouchParameters
 from analytics.detect.steps import StepParameters
 from analytics.detect.walking import WalkingParameters
@@ -21,7 +22,7 @@ from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
 from analytics.signal.wear import WearParameters
 
-ALGORITHM_VERSION: Final = "1"
+ALGORITHM_VERSION: Final = "2"
 """Counts up whenever the same samples and parameters give other results."""
 
 
@@ -40,6 +41,7 @@ class Parameters:
     pulses: PulseParameters = field(default_factory=PulseParameters)
     dips: DipParameters = field(default_factory=DipParameters)
     excursions: ExcursionParameters = field(default_factory=ExcursionParameters)
+    rhythm: RhythmParameters = field(default_factory=RhythmParameters)
     posture: PostureParameters = field(default_factory=PostureParameters)
     slouch: SlouchParameters = field(default_factory=SlouchParameters)
     steps: StepParameters = field(default_factory=StepParameters)

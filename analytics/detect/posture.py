@@ -45,6 +45,13 @@ class PostureParameters:
     per_opposite: float = parameter(4.0, unit="1", reason="what comes back was no rise")
     drift_mps: float = parameter(0.25, unit="m/s", reason="velocity left over that is normal")
     per_drift: float = parameter(4.0, unit="s/m", reason="more makes the height doubtful")
+    drift_share: float = parameter(
+        1.0,
+        unit="1",
+        reason="of the peak speed: a drift faster than the movement leaves no proof of height",
+        source="HAPT: every rise and descent stays below",
+    )
+    per_drift_share: float = parameter(8.0, unit="1", reason="a third more: 14 times less sure")
     unrest_radps: float = parameter(0.7, unit="rad/s", reason="activity at both edges, summed")
     per_unrest: float = parameter(1.5, unit="s/rad", reason="without rest the height is doubtful")
     lean_deg: float = parameter(
@@ -64,6 +71,18 @@ class PostureParameters:
         48.0, unit="deg", reason="flexion of the chest on the way to standing; more is a bend"
     )
     per_bend: float = parameter(0.12, unit="1/deg", reason="8 deg more: three times less sure")
+    seat_unrest_radps: float = parameter(
+        0.25,
+        unit="rad/s",
+        reason="a seat carries the trunk: it rests there for a moment, in rowing and on stairs not",
+        source="HAPT: 95 % below 0.1; DSADS exercise: above",
+    )
+    per_seat_unrest: float = parameter(
+        20.0, unit="s/rad", reason="0.1 rad/s more: seven times less sure"
+    )
+    told_odds: float = parameter(
+        -1.0, unit="1", reason="a change of state is not told of where its event speaks against it"
+    )
     no_gyro: float = parameter(
         2.0, unit="1", reason="without a gyroscope height changes are much less certain"
     )
@@ -96,6 +115,9 @@ class PostureParameters:
     high_site_deg: float = parameter(12.0, unit="deg", reason="a standing chest stays within it")
     high_site_scale_deg: float = parameter(6.0, unit="deg", reason="spread of standing, DSADS")
     crouch_s: float = parameter(6.0, unit="s", reason="a squat is not held much longer")
+    crouch_unrest_radps: float = parameter(
+        0.2, unit="rad/s", reason="height changes of people who keep moving are stairs (DSADS)"
+    )
     crouch_depth_m: float = parameter(
         0.43, unit="m", reason="no chair in HAPT is so far below standing", source="HAPT"
     )
@@ -111,6 +133,13 @@ class PostureParameters:
         reason="three of four wearers meet the seat harder; a squat is slowed by muscles",
         source="HAPT",
     )
+    crouch_lean_deg: float = parameter(
+        10.0,
+        unit="deg",
+        reason="nine of ten lean further to reach a seat or leave it; over the feet none need to",
+        source="HAPT",
+    )
+    crouch_lean_scale_deg: float = parameter(4.0, unit="deg", reason="its spread, HAPT")
     bend_depth_m: float = parameter(
         0.33, unit="m", reason="a bend from the hips lowers the waist by less than a squat"
     )
@@ -171,8 +200,10 @@ def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[flo
     begun, ended = np.cos(np.radians((pulse.start_deg, pulse.stop_deg)))
     height_m = pulse.height_m - lever_m * float(ended - begun)
     most_deg = p.low_bend_deg if site.low else p.high_bend_deg
+    drift_share = abs(pulse.end_mps) / max(pulse.max_mps, -pulse.min_mps, 0.05)
     doubt = (
-        p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
+        p.per_drift_share * max(0.0, drift_share - p.drift_share)
+        + p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
         + p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
         + p.per_bend * max(0.0, pulse.excursion_deg - most_deg)
         + p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
@@ -184,6 +215,8 @@ def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[flo
         up_deg = down_deg = max(pulse.start_deg, pulse.stop_deg)
     up = _one_way(height_m, pulse.max_mps, -pulse.min_mps, up_deg, p)
     down = _one_way(-height_m, -pulse.min_mps, pulse.max_mps, down_deg, p)
+    up -= p.per_seat_unrest * max(0.0, pulse.before_radps - p.seat_unrest_radps)
+    down -= p.per_seat_unrest * max(0.0, pulse.after_radps - p.seat_unrest_radps)
     return (
         float(np.clip(up - doubt, -p.most, p.most)),
         float(np.clip(down - doubt, -p.most, p.most)),
@@ -235,17 +268,23 @@ def low_odds(
     low_site: bool,
     p: PostureParameters,
 ) -> tuple[float, float]:
-    """Log odds against sitting that the wearer, low between two pulses, squats or bends."""
+    """Log odds against sitting that the wearer, low between two pulses, squats or bends.
+
+    flexion_deg: of the trunk between them from standing, None where it has no direction.
+    """
     depth_m = 0.5 * (abs(down.height_m) + abs(up.height_m))
     short = float(np.clip(p.crouch_s - duration_s, -20.0, 0.5))
-    squat = short + float(np.clip((depth_m - p.crouch_depth_m) / 0.05, -3.0, 1.5))
+    squat = short + float(np.clip((depth_m - p.crouch_depth_m) / 0.05, -3.0, 3.0))
     squat += float(np.clip(np.log(p.landing_mps3 / max(down.jerk_mps3, 1.0)) / 0.4, -4.0, 1.5))
     if flexion_deg is None:
         return squat - 1.0, -p.walking
     if low_site:
         squat += float(np.clip((flexion_deg - p.crouch_flexion_deg) / 6.0, -2.5, 2.5))
+    leaned_deg = 0.5 * (down.lean_deg + up.lean_deg)
+    over_feet = float(np.clip((p.crouch_lean_deg - leaned_deg) / p.crouch_lean_scale_deg, -2.5, 2))
+    squat += over_feet
     bent_deg = p.bend_flexion_low_deg if low_site else p.bend_flexion_high_deg
-    bend = short + float(np.clip((flexion_deg - bent_deg) / 5.0, -4.0, 3.0))
+    bend = short + over_feet + float(np.clip((flexion_deg - bent_deg) / 5.0, -4.0, 3.0))
     return squat, bend
 
 

@@ -48,6 +48,9 @@ class PulseParameters:
     rival_share: float = parameter(
         0.55, unit="1", reason="side lobes of the matched filter reach half of the peak"
     )
+    rest_s: float = parameter(
+        3.0, unit="s", reason="a seat is felt at rest this soon before or after"
+    )
     overlap: float = parameter(0.4, unit="1", reason="share of the shorter of two rival pulses")
 
 
@@ -63,8 +66,14 @@ class Pulse:
     min_mps: float
     end_mps: float
     """Velocity left at the end before it was removed as drift."""
-    unrest_radps: float
-    """Activity at the two edges, summed."""
+    start_unrest_radps: float
+    """Activity at the beginning."""
+    stop_unrest_radps: float
+    """Activity at the end."""
+    before_radps: float
+    """Least activity shortly before."""
+    after_radps: float
+    """Least activity shortly after."""
     excursion_deg: float
     """Largest turn of up away from where it began."""
     turn_deg: float
@@ -73,9 +82,16 @@ class Pulse:
     """Tilt from upright at the beginning."""
     stop_deg: float
     """Tilt from upright at the end."""
+    lean_deg: float
+    """Largest flexion inside beyond that of both ends; of no meaning where forward is unknown."""
     jerk_mps3: float
     """Hardest knock inside: the landing on a seat."""
     score: float
+
+    @property
+    def unrest_radps(self) -> float:
+        """Activity at the two edges, summed."""
+        return self.start_unrest_radps + self.stop_unrest_radps
 
     def shifted(self, ticks: int) -> Pulse:
         """The same on a clock that began so many ticks earlier."""
@@ -182,7 +198,9 @@ def _measure(motion: Motion, start: int, stop: int, p: PulseParameters) -> Pulse
     left = float(speed[-1])
     speed -= np.linspace(0.0, left, len(speed))
     height = float(speed.sum() * _DT)
-    unrest = float(motion.activity[start] + motion.activity[min(stop, len(motion) - 1)])
+    unrest = motion.activity[[start, min(stop, len(motion) - 1)]]
+    flexion = np.arctan2(-up[0], up[2])
+    rest = round(p.rest_s * MOTION_HZ)
     return Pulse(
         start=start,
         stop=stop,
@@ -190,13 +208,19 @@ def _measure(motion: Motion, start: int, stop: int, p: PulseParameters) -> Pulse
         max_mps=float(speed.max()),
         min_mps=float(speed.min()),
         end_mps=left,
-        unrest_radps=unrest,
+        start_unrest_radps=float(unrest[0]),
+        stop_unrest_radps=float(unrest[1]),
+        before_radps=float(motion.activity[max(0, start - rest) : start + 1].min()),
+        after_radps=float(motion.activity[stop - 1 : stop + rest].min()),
         excursion_deg=float(np.degrees(from_start.max())),
         turn_deg=float(np.degrees(from_start[-1])),
         start_deg=_tilt_deg(motion.up[:, max(0, start - 5) : start + 5]),
         stop_deg=_tilt_deg(motion.up[:, max(0, stop - 5) : stop + 5]),
+        lean_deg=float(np.degrees(flexion.max() - max(flexion[0], flexion[-1]))),
         jerk_mps3=float(motion.jerk[start:stop].max()),
-        score=min(abs(height), 0.3) * 2 - p.drift_cost * abs(left) - p.unrest_cost * unrest,
+        score=min(abs(height), 0.3) * 2
+        - p.drift_cost * abs(left)
+        - p.unrest_cost * float(unrest.sum()),
     )
 
 

@@ -123,7 +123,9 @@ def test_excursions_have_kind_size_and_side() -> None:
 
 def excursion(kind: MovementKind, peak_s: float, height_deg: float = 40.0) -> Excursion:
     peak = round(peak_s * MOTION_HZ)
-    return Excursion(kind, peak - 10, peak, peak + 10, height_deg, True, 20.0, height_deg / 25)
+    return Excursion(
+        kind, peak - 10, peak, peak + 10, height_deg, True, 20.0, 0.1, strength=height_deg / 25
+    )
 
 
 def counted(item: Excursion, posture: Posture, site: Site) -> bool:
@@ -154,6 +156,15 @@ def test_what_counts_depends_on_the_site(
     kind: MovementKind, height_deg: float, posture: Posture, site: Site, expected: bool
 ) -> None:
     assert counted(excursion(kind, 10, height_deg), posture, site) is expected
+
+
+def test_a_bend_while_stepping_on_does_not_count() -> None:
+    stepping = replace(excursion(MovementKind.LATERAL_BEND, 10), unrest_radps=0.6)
+    for posture, expected in ((Posture.STANDING, False), (Posture.SITTING, True)):
+        seconds, lying = np.full(60, posture, np.int8), np.zeros(60 * MOTION_HZ, bool)
+        p = ExcursionParameters()
+        args = {"posture": seconds, "lying": lying, "taken": [], "site": CHEST, "p": p}
+        assert bool(bends([stepping], first_tick=0, **args)) is expected  # type: ignore[arg-type]
 
 
 def test_rowing_is_rhythm_and_three_bends_are_not() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from analytics.detect.posture import (
     State,
     Stretch,
     best_path,
+    change_evidence,
     evidence,
     low_odds,
     lying_link,
@@ -28,7 +31,7 @@ WAIST = Site(low=True, fixed_low=False, gyro=True, slow=False, upright=True, sag
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def pulse(height_m: float, *, jerk: float = 150.0) -> Pulse:
+def pulse(height_m: float, *, jerk: float = 150.0, lean: float = 20.0, calm: float = 0.1) -> Pulse:
     fast = 0.5 if abs(height_m) > 0.1 else 0.1
     return Pulse(
         start=0,
@@ -37,11 +40,15 @@ def pulse(height_m: float, *, jerk: float = 150.0) -> Pulse:
         max_mps=fast if height_m > 0 else 0.05,
         min_mps=-fast if height_m < 0 else -0.05,
         end_mps=0.0,
-        unrest_radps=0.2,
+        start_unrest_radps=0.1,
+        stop_unrest_radps=0.1,
+        before_radps=calm,
+        after_radps=calm,
         excursion_deg=35.0,
         turn_deg=10.0,
         start_deg=5.0,
         stop_deg=5.0,
+        lean_deg=lean,
         jerk_mps3=jerk,
         score=0.0,
     )
@@ -123,26 +130,43 @@ def test_effort_tells_sitting_from_standing_beside_the_bed(
 
 
 @pytest.mark.parametrize(
-    ("depth", "flexion", "jerk", "seconds", "squat"),
+    ("depth_flexion_jerk_seconds_lean", "squat"),
     [
-        (0.55, 20.0, 40.0, 2.0, True),
-        (0.30, -10.0, 150.0, 4.0, False),
-        (0.55, -5.0, 400.0, 4.0, False),
-        (0.50, 10.0, 40.0, 60.0, False),
+        ((0.55, 20.0, 40.0, 2.0, 5.0), True),
+        ((0.30, -10.0, 150.0, 4.0, 20.0), False),
+        ((0.55, -5.0, 400.0, 4.0, 20.0), False),
+        ((0.50, 10.0, 40.0, 60.0, 5.0), False),
+        ((0.45, 2.0, 60.0, 4.0, 30.0), False),
+        ((0.45, 2.0, 60.0, 4.0, 3.0), True),
     ],
 )
-def test_a_squat_is_deep_short_soft_and_leans_forward(
-    depth: float, flexion: float, jerk: float, seconds: float, squat: bool
+def test_a_squat_is_deep_short_soft_and_needs_no_leaning(
+    depth_flexion_jerk_seconds_lean: tuple[float, ...], squat: bool
 ) -> None:
+    depth, flexion, jerk, seconds, lean = depth_flexion_jerk_seconds_lean
     odds, _ = low_odds(
-        pulse(-depth, jerk=jerk),
-        pulse(depth),
+        pulse(-depth, jerk=jerk, lean=lean),
+        pulse(depth, lean=lean),
         duration_s=seconds,
         flexion_deg=flexion,
         low_site=True,
         p=P,
     )
     assert (odds > 0) is squat
+
+
+def test_nobody_sits_who_keeps_moving() -> None:
+    up, _ = change_evidence(pulse(0.4), WAIST, P)
+    assert up > 2
+    restless, _ = change_evidence(pulse(0.4, calm=0.6), WAIST, P)
+    assert restless < P.told_odds
+
+
+def test_a_drift_faster_than_the_movement_is_no_height() -> None:
+    up, _ = change_evidence(replace(pulse(0.4), end_mps=-0.3), WAIST, P)
+    assert up > 2
+    drifted, _ = change_evidence(replace(pulse(0.4), end_mps=-0.9), WAIST, P)
+    assert drifted < P.told_odds
 
 
 def test_tilt_speaks_by_site() -> None:
