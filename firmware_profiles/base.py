@@ -264,6 +264,8 @@ class ProfileInfo:
     label: str
     vendor: str
     sources: tuple[str, ...]
+    characteristics: tuple[str, ...]
+    """UUIDs that the profile reads, writes or hears, the standard ones left out."""
     requires_mtu: int
     rates_hz: tuple[float, ...]
     accel_ranges_g: tuple[float, ...]

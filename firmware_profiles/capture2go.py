@@ -69,6 +69,7 @@ class Capture2Go:
         sources=(
             "github.com/sensorstim/capture2go_sdk at 7434937: protocol document (MIT licence), SDK",
         ),
+        characteristics=(RX_UUID, TX_UUID),
         requires_mtu=_MIN_MTU,
         rates_hz=tuple(sorted(SAMPLING_HZ.values())),
         accel_ranges_g=(ACCEL_RANGE_G,),

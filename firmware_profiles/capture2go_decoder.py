@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     DecodeError,
     Event,
     Note,
@@ -20,7 +19,6 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.capture2go_notes import orientation, status, told
 from firmware_profiles.capture2go_packages import (
     PACKAGE_HEAD,
@@ -33,6 +31,7 @@ from firmware_profiles.capture2go_packages import (
     split_notification,
 )
 from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
+from firmware_profiles.standard import standard_events
 
 RX_UUID: Final = "80030002-e629-4c98-9324-aa7fc0c66de7"
 TX_UUID: Final = "80030003-e629-4c98-9324-aa7fc0c66de7"
@@ -82,19 +81,16 @@ class Capture2GoDecoder:
     _progress: dict[int, _Progress] = field(default_factory=dict)
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
-        short = characteristic[:8]  # short forms come with the SIG base behind them
-        if short == TX_UUID[:8]:
+        if characteristic == TX_UUID:
             packages, rest = split_notification(data)
             packages += self.stream.feed(rest)
             skipped, held = self.stream.skipped, self.stream.held
-        elif short == RX_UUID[:8]:  # a write is one whole package
+        elif characteristic == RX_UUID:  # a write is one whole package
             written = PackageStream()
             packages = written.feed(data)
             skipped, held = written.skipped + written.held, 0
         else:
-            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+            return standard_events(characteristic, data)
         events: list[Event] = []
         problem = None
         for package in packages:
@@ -121,7 +117,7 @@ class Capture2GoDecoder:
     def _samples(self, header: int, payload: bytes) -> list[Event]:
         quantities, n = _LAYOUTS[header >> 4]
         mode = header & 15
-        is_real_time = mode == _REAL_TIME and header >> 4 == 0x24
+        is_real_time = mode == _REAL_TIME and n == 1
         if mode not in SAMPLING_HZ and not is_real_time:
             raise DecodeError(f"package {header:04x} is unknown")
         size = 8 + 6 * n * len(quantities) + _TAIL.size

@@ -47,6 +47,7 @@ def facts(info: ProfileInfo) -> list[tuple[str, str]]:
         ("Finding losses", info.loss_detection),
         ("Battery", info.battery),
         ("Records by itself", "yes (not read by Trunkline)" if info.records_offline else "no"),
+        ("Characteristics", _join(info.characteristics)),
         ("Smallest MTU", f"{info.requires_mtu} bytes"),
         ("Verified on a bench", "yes" if info.bench_verified else "no"),
     ]

@@ -61,6 +61,11 @@ _SIX_BYTES: Final = b"\xff\xa0"
 """Source of a data processor: no channel; 6 bytes from offset 0."""
 _ACCOUNTER: Final = b"\x11\x31\x03"
 """Puts the board's tick, 4 bytes, before each sample."""
+_CHIP_OF_MODEL: Final = {
+    **dict.fromkeys(("MMR", "MMRL", "MMC", "5"), "BMI160"),
+    **dict.fromkeys(("MMS", "8"), "BMI270"),
+}
+"""Names of the boards, and what their model number reads."""
 _RESTART: Final = "restart the board with the vendor's app, then try again"
 
 
@@ -76,6 +81,7 @@ class MetaMotion:
             "github.com/mbientlab/MetaWear-SDK-Python",
             "the vendor's forum, discussion 2167: axes",
         ),
+        characteristics=(COMMAND_UUID, NOTIFY_UUID),
         requires_mtu=23,
         rates_hz=_RATES_HZ,
         accel_ranges_g=_RANGES_G,
@@ -168,9 +174,12 @@ class MetaMotion:
         yield Unsubscribe(NOTIFY_UUID)
 
     def decoder(self, config: Mapping[str, object]) -> MetaMotionDecoder:
-        """Keys: chip ("BMI160" or "BMI270"), range_g, range_dps, rate_hz, processor_id and
-        gyro_processor_id (accounters of the two), loggers ({id: axes}, such as {"0": "x,y"})."""
-        name = str(config.get("chip", "BMI160")).upper()
+        """Keys: chip ("BMI160" or "BMI270"; or model, such as "MMS"), range_g, range_dps, rate_hz,
+        processor_id and gyro_processor_id (accounters of the two), loggers ({id: axes}, such as
+        {"0": "x,y"}). With range_dps alone, processor_id and loggers are those of rotation."""
+        name = str(config.get("chip", config.get("model", "BMI160"))).upper()
+        name = _CHIP_OF_MODEL.get(name, name)
+        is_rotation = "range_dps" in config and "range_g" not in config
         accel = next((chip for chip in ACC_CHIPS.values() if chip.name == name), None)
         gyro = next((chip for chip in GYRO_CHIPS.values() if chip.name == name), None)
         try:
@@ -179,7 +188,7 @@ class MetaMotion:
             rate_hz = float(str(config.get("rate_hz", _FASTEST_STAMPED_HZ)))
             processors = {
                 int(str(config.get("gyro_processor_id", 1))): GYRO,
-                int(str(config.get("processor_id", 0))): ACC,
+                int(str(config.get("processor_id", 0))): GYRO if is_rotation else ACC,
             }
             if accel is None or gyro is None:
                 raise ValueError(f"chip {name[:20]!r} is unknown")
@@ -201,6 +210,7 @@ class MetaMotion:
             processors,
             None,
             loggers,
+            GYRO if is_rotation else ACC,
             finds_loss="rate_hz" in config,
         )
 

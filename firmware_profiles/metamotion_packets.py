@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     STANDARD_GRAVITY_MPS2,
     BatteryLevel,
     DecodeError,
@@ -24,7 +23,6 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.bulk import table
 from firmware_profiles.metamotion_registers import (
     ACC,
@@ -51,6 +49,7 @@ from firmware_profiles.metamotion_registers import (
 )
 from firmware_profiles.packet_pairing import PacketPairing
 from firmware_profiles.pairing import Pairing
+from firmware_profiles.standard import standard_events
 from firmware_profiles.ticks import SampleTicks, TickClock
 
 TICK_NS: Final = 48e9 / 32768
@@ -92,8 +91,8 @@ class MetaMotionDecoder:
     """Decodes what a board notifies.
 
     processors: accounter's id -> module whose samples it stamps; pairing: puts acceleration and
-    rotation together, None for captured packets; loggers: logger's id -> axes of acceleration that
-    it keeps, for captured log entries.
+    rotation together, None for captured packets; loggers: logger's id -> axes of logged_module
+    that it keeps, for captured log entries.
     """
 
     settings: StreamSettings
@@ -102,18 +101,17 @@ class MetaMotionDecoder:
     processors: Mapping[int, int] = field(default_factory=dict)
     pairing: Pairing | PacketPairing | None = None
     loggers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    logged_module: int = ACC
     finds_loss: bool = True
     _ticks: dict[int, SampleTicks] = field(default_factory=dict)
     _log: dict[int, dict[str, int]] = field(default_factory=dict)
-    """Axes of acceleration so far, by tick."""
+    """Axes so far, by tick."""
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
         if characteristic == COMMAND_UUID:
             return [message_note(data, "command")]
         if characteristic != NOTIFY_UUID:
-            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+            return standard_events(characteristic, data)
         if len(data) < 2:
             raise DecodeError(f"packet has {len(data)} bytes, module and register are 2")
         return self._notified(data[0], data[1], data)
@@ -275,7 +273,9 @@ class MetaMotionDecoder:
                 counts = np.array([known[axis] for axis in "xyz"], dtype=np.int16)
                 self._log.clear()
                 t0_ns = round(tick * TICK_NS)
-                events.append(self._block(Quantity.ACCEL, self.accel.si_per_count, counts, t0_ns))
+                channel = self._channel(self.logged_module)
+                quantity, si = channel.chip.quantity, channel.si_per_count
+                events.append(self._block(quantity, si, counts, t0_ns))
         while len(self._log) > 4:
             del self._log[next(iter(self._log))]
         return events

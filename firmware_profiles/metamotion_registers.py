@@ -115,6 +115,8 @@ _REGISTERS: Final = {
     (LOGGING, 0x0E): "confirm page",
     (LOGGING, 0x10): "flush page",
     (SETTINGS, BATTERY): "battery",
+    (SETTINGS, 0x40 | BATTERY): "battery",  # as some versions of the vendor's library ask for it
+    (SETTINGS, ADDRESS): "address",
     (0xFE, 1): "reset",
 }
 

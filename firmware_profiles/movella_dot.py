@@ -21,6 +21,7 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.movella_dot_notes import (
     BATTERY_UUID,
+    CHARACTERISTICS,
     CONTROL_UUID,
     INFO_UUID,
     REPORT_UUID,
@@ -55,6 +56,7 @@ class MovellaDot:
             "github.com/njanssen/node-movella-dot at 3c55c3a",
             "github.com/protobioengineering/xsens-dot-python-examples at 3ddc1b2: captured packets",
         ),
+        characteristics=CHARACTERISTICS,
         requires_mtu=_MIN_MTU,
         rates_hz=_RATES_HZ,
         accel_ranges_g=(),

@@ -26,6 +26,8 @@ MESSAGE_UUID: Final = dot_uuid("7001")
 ACKNOWLEDGE_UUID: Final = dot_uuid("7002")
 MESSAGE_NOTIFY_UUID: Final = dot_uuid("7003")
 
+PAYLOAD_UUIDS: Final = tuple(dot_uuid(number) for number in ("2002", "2003", "2004"))
+
 SETTINGS_BYTES: Final = 32
 RATE_BIT: Final = 1 << 4
 RATE_AT: Final = 24
@@ -197,3 +199,4 @@ NOTES: Final[Mapping[str, Callable[[bytes], list[Event]]]] = {
     ACKNOWLEDGE_UUID: _acknowledge,
     MESSAGE_NOTIFY_UUID: _message_notify,
 }
+CHARACTERISTICS: Final = (*PAYLOAD_UUIDS, BATTERY_UUID, *NOTES)

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     DecodeError,
     Event,
     Note,
@@ -23,14 +22,12 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.bulk import table
-from firmware_profiles.movella_dot_notes import BATTERY_UUID, NOTES, battery, dot_uuid
+from firmware_profiles.movella_dot_notes import BATTERY_UUID, NOTES, PAYLOAD_UUIDS, battery
+from firmware_profiles.standard import standard_events
 from firmware_profiles.ticks import SampleTicks, TickClock
 
-LONG_UUID: Final = dot_uuid("2002")
-MEDIUM_UUID: Final = dot_uuid("2003")
-SHORT_UUID: Final = dot_uuid("2004")
+LONG_UUID, MEDIUM_UUID, SHORT_UUID = PAYLOAD_UUIDS
 _LENGTH: Final = {LONG_UUID: 63, MEDIUM_UUID: 40, SHORT_UUID: 20}
 
 RATE_MODE: Final = 21
@@ -122,11 +119,9 @@ class DotDecoder:
             return NOTES[characteristic](data)
         if characteristic == BATTERY_UUID:
             return battery(data)
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
         if characteristic in _LENGTH:
             raise DecodeError(f"payload mode {self.mode} does not use this characteristic")
-        raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        return standard_events(characteristic, data)
 
     def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
         names = (self._layout.names or ())[1:]

@@ -17,9 +17,16 @@ from firmware_profiles.base import (
     Unsubscribe,
     Write,
 )
-from firmware_profiles.movesense_gsp import DATA_UUID, RATES_HZ, RESPONSE, GspDecoder, PathError
+from firmware_profiles.movesense_captures import MovesenseCaptureDecoder, captured
+from firmware_profiles.movesense_gsp import (
+    COMMANDS_UUID,
+    DATA_UUID,
+    RATES_HZ,
+    RESPONSE,
+    GspDecoder,
+)
+from firmware_profiles.movesense_notes import STATUS, status_of
 
-COMMANDS_UUID: Final = "34800001-7185-4d5d-b431-630e7050e8f0"
 _MIN_MTU: Final = 161
 _HIGH_RATE_HZ: Final = 208.0
 """Rates from here on count as high for the rule to discard the first packet."""
@@ -30,14 +37,14 @@ _HELLO_REFERENCE, _UTCTIME_REFERENCE, _STREAM_REFERENCE = 1, 2, 99
 
 _RESTART: Final = "take the battery out and put it back, then try again"
 _ADVICE: Final = {
-    400: ("it does not understand the command", "update the sensor's firmware to 2.3 or newer"),
-    404: ("it does not offer this measurement", "choose another rate or update its firmware"),
-    409: ("it is busy with its log book", "stop logging with the vendor's app, then try again"),
-    429: ("its resources are exhausted", _RESTART),
-    500: ("it has an internal error", _RESTART),
-    501: ("its firmware lacks the command", "update the sensor's firmware to 2.3 or newer"),
-    503: ("it is busy", "wait some seconds and try again"),
-    507: ("its memory is full", "clear its log book with the vendor's app"),
+    400: "update the sensor's firmware to 2.3 or newer",
+    404: "choose another rate or update its firmware",
+    409: "stop logging with the vendor's app, then try again",
+    429: _RESTART,
+    500: _RESTART,
+    501: "update the sensor's firmware to 2.3 or newer",
+    503: "wait some seconds and try again",
+    507: "clear its log book with the vendor's app",
 }
 
 
@@ -54,6 +61,7 @@ class Movesense:
             "github.com/sensein/movesense-py at 800da2a: captured packets",
             "github.com/sokolmarek/movesense-commander at 216f762: captured packets of a Flash",
         ),
+        characteristics=(COMMANDS_UUID, DATA_UUID),
         requires_mtu=_MIN_MTU,
         rates_hz=RATES_HZ,
         accel_ranges_g=(),
@@ -122,15 +130,8 @@ class Movesense:
             yield from _command(_UNSUBSCRIBE, _STREAM_REFERENCE)
         yield Unsubscribe(DATA_UUID)
 
-    def decoder(self, config: Mapping[str, object]) -> GspDecoder:
-        path = str(config.get("path", "/Meas/IMU6/52"))
-        reference = config.get("reference", _STREAM_REFERENCE)
-        if not isinstance(reference, int) or not 0 <= reference <= 255:
-            raise ConfigurationError(f"reference is {str(reference)[:20]}", "give a number 0..255")
-        try:
-            return GspDecoder(path, reference)
-        except PathError as error:
-            raise ConfigurationError(str(error), "give the path that was subscribed") from error
+    def decoder(self, config: Mapping[str, object]) -> MovesenseCaptureDecoder:
+        return captured(config)
 
 
 def _command(
@@ -158,13 +159,14 @@ def _command(
 
 def _check(answer: bytes) -> None:
     """Raise ConfigurationError unless the status in `answer` says that it worked."""
-    status = int.from_bytes(answer[:2], "little")
-    if not 100 <= status < 600:  # some firmware sends 507 with its bytes swapped
-        status = int.from_bytes(answer[:2], "big")
+    status = status_of(answer)
     if status in {200, 202}:
         return
-    reason, advice = _ADVICE.get(status, ("the status is not documented", _RESTART))
-    raise ConfigurationError(f"the sensor refused to stream with status {status}: {reason}", advice)
+    told = int.from_bytes(answer[:2], "little") if status is None else status
+    reason = STATUS.get(told, "the status is not documented")
+    raise ConfigurationError(
+        f"the sensor refused to stream with status {told}: {reason}", _ADVICE.get(told, _RESTART)
+    )
 
 
 def _firmware(hello: bytes) -> str | None:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     DecodeError,
     Event,
     Quantity,
@@ -24,11 +23,12 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.bulk import table
 from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
+from firmware_profiles.standard import standard_events
 from firmware_profiles.steps import StepFinder
 
+COMMANDS_UUID: Final = "34800001-7185-4d5d-b431-630e7050e8f0"
 DATA_UUID: Final = "34800002-7185-4d5d-b431-630e7050e8f0"
 RATES_HZ: Final = (13.0, 26.0, 52.0, 104.0, 208.0, 416.0, 833.0, 1666.0)
 RESPONSE: Final = 1
@@ -102,10 +102,8 @@ class GspDecoder:
         )
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
         if characteristic != DATA_UUID:
-            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+            return standard_events(characteristic, data)
         if len(data) < 2:
             raise DecodeError(f"packet has {len(data)} bytes, a header has 2")
         kind, reference, part = data[0], data[1], data[2:]
@@ -117,6 +115,19 @@ class GspDecoder:
             raise DecodeError(f"packet has reference {reference}, expected {self.reference}")
         body = self._assemble(kind, part)
         return [] if body is None else self._block(body)
+
+    def is_body(self, data: bytes | bytearray) -> bool:
+        """Whether the length is that of a stamp and whole samples."""
+        sample_bytes = 12 * len(self.settings.quantities)
+        return len(data) > 4 and (len(data) - 4) % sample_bytes == 0
+
+    def decode_body(self, body: bytes) -> list[Event]:
+        """A whole body without header, with as many samples as it holds; raises DecodeError."""
+        if not self.is_body(body):
+            raise DecodeError(
+                f"body has {len(body)} bytes, which are not a stamp and whole samples"
+            )
+        return self._block(body)
 
     def _assemble(self, kind: int, part: bytes) -> bytes | None:
         """The whole body when `part` completes it. A packet whose later part was lost is dropped
@@ -137,7 +148,7 @@ class GspDecoder:
 
     def _block(self, body: bytes) -> list[Event]:
         quantities = self.settings.quantities
-        n = self._samples
+        n = (len(body) - 4) // (12 * len(quantities))
         floats = np.frombuffer(body, dtype="<f4", offset=4).reshape(len(quantities), n, 3)
         if not np.isfinite(floats).all():
             raise DecodeError("a value is not a finite number")

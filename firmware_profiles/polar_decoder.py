@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
-    ConfigurationError,
     DecodeError,
     Event,
     SampleBlock,
@@ -19,11 +17,11 @@ from firmware_profiles.base import (
     StreamEnded,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.polar_frames import decode_raw_frames, decode_samples, parse_frame
 from firmware_profiles.polar_notes import control_note
 from firmware_profiles.polar_pmd import CONTROL_UUID, DATA_UUID, ENDED, QUANTITY, Measurement
 from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
+from firmware_profiles.standard import standard_events
 
 _RATE_TOLERANCE: Final = 0.1
 """Beyond this the step between two frames says nothing about the rate; units are 1-2 % off."""
@@ -90,34 +88,6 @@ class StampedStream:
         return stamps_ns - ((n - 1) * steps_ns + 0.5).astype(np.int64), steps_ns
 
 
-def captured_stream(config: Mapping[str, object]) -> StampedStream:
-    """A stream of packets that were captured elsewhere: config has rate_hz, factor and
-    previous_timestamp_ns, all optional. Raises ConfigurationError."""
-    try:
-        rate_hz = float(str(config.get("rate_hz", 50)))
-        factor = float(str(config.get("factor", 1)))
-        previous = config.get("previous_timestamp_ns")
-        previous_ns = None if previous is None else int(str(previous))
-    except ValueError as error:
-        raise ConfigurationError(
-            f"config is not usable: {error}",
-            'give for example {"stream": "acc", "rate_hz": 200, "factor": 1.0}',
-        ) from error
-    if not 0 < rate_hz < 1e5 or not 0 < factor < 1e6:
-        raise ConfigurationError("rate_hz or factor is out of range", "give positive numbers")
-    return StampedStream(rate_hz, factor, previous_ns, finds_loss="rate_hz" in config)
-
-
-def captured_measurement(name: object) -> Measurement:
-    """The measurement that config's "stream" names; raises ConfigurationError."""
-    try:
-        return Measurement[str(name).upper()]
-    except KeyError:
-        raise ConfigurationError(
-            f"stream {str(name)[:20]!r} is unknown", "give acc, gyro or mag"
-        ) from None
-
-
 @dataclass(slots=True)
 class PmdDecoder:
     """Decodes what a Polar sensor notifies while the given measurements are streaming."""
@@ -130,9 +100,7 @@ class PmdDecoder:
             return [self._block(data)]
         if characteristic == CONTROL_UUID:
             return [self._control(data)]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
-        raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        return standard_events(characteristic, data)
 
     def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
         """Raw frames, as an H10 sends them; compressed ones differ in length."""

@@ -75,13 +75,47 @@ def parse_frame(data: bytes) -> Frame:
         measurement = Measurement(data[0] & _TYPE_MASK)
     except ValueError:
         raise DecodeError(f"measurement type {data[0] & _TYPE_MASK} is not a motion type") from None
-    stamp_ns = int.from_bytes(data[1:9], "little")
-    if stamp_ns >= 2**63:
-        raise DecodeError(f"stamp {stamp_ns} ns is beyond the year 2292")
+    stamp_ns = frame_stamp_ns(data)
     kind = data[9]
     return Frame(
         measurement, stamp_ns, bool(kind & _COMPRESSED), kind & ~_COMPRESSED, bytes(data[10:])
     )
+
+
+def frame_stamp_ns(data: bytes) -> int:
+    """Time of a frame's last sample, ns since 2000-01-01; raises DecodeError."""
+    if len(data) <= _HEADER_BYTES:
+        raise DecodeError(f"frame has {len(data)} bytes, header and a sample need more")
+    stamp_ns = int.from_bytes(data[1:9], "little")
+    if stamp_ns >= 2**63:
+        raise DecodeError(f"stamp {stamp_ns} ns is beyond the year 2292")
+    return stamp_ns
+
+
+def ecg_microvolts(data: bytes) -> list[int]:
+    """Samples of a raw electrocardiogram frame, which is not motion; raises DecodeError."""
+    if data[9:10] != b"\0":
+        raise DecodeError(f"electrocardiogram frame {data[9:10].hex()} is unknown")
+    samples: list[int] = signed_rows(data[_HEADER_BYTES:], 24, 1)[:, 0].tolist()
+    return samples
+
+
+def mag_calibration(data: bytes) -> list[int] | None:
+    """Calibration status of each sample (0 unknown, 1 poor, 2 ok, 3 good) of a frame that
+    `decode_samples` took; None where frames have none."""
+    frame = parse_frame(data)
+    layout = _layout(frame)
+    if layout.channels != 4:
+        return None
+    status: list[int] = _decompress(frame.payload, layout)[:, 3].tolist()
+    return status
+
+
+def signed_rows(payload: bytes, bits: int, channels: int) -> NDArray[np.int64]:
+    """(n, channels) from signed integers of 8, 16, 24 or 32 bits; raises DecodeError."""
+    if bits not in {8, 16, 24, 32}:
+        raise DecodeError(f"values of {bits} bits are not whole bytes")
+    return _signed(payload, _Layout(channels, bits, 1.0))
 
 
 def decode_raw_frames(

@@ -19,12 +19,8 @@ from firmware_profiles.base import (
     Unsubscribe,
     Via,
 )
-from firmware_profiles.polar_decoder import (
-    PmdDecoder,
-    StampedStream,
-    captured_measurement,
-    captured_stream,
-)
+from firmware_profiles.polar_captures import PolarCaptureDecoder, captured
+from firmware_profiles.polar_decoder import PmdDecoder, StampedStream
 from firmware_profiles.polar_pmd import (
     CONTROL_UUID,
     DATA_UUID,
@@ -54,6 +50,7 @@ class PolarH10:
             "github.com/fsmeraldi/bleakheart at b4b6896",
             "github.com/zHElEARN/polar-python at fbed296",
         ),
+        characteristics=(CONTROL_UUID, DATA_UUID),
         requires_mtu=REQUIRED_MTU,
         rates_hz=_RATES_HZ,
         accel_ranges_g=_RANGES_G,
@@ -115,9 +112,8 @@ class PolarH10:
         yield Unsubscribe(DATA_UUID)
         yield Unsubscribe(CONTROL_UUID)
 
-    def decoder(self, config: Mapping[str, object]) -> PmdDecoder:
-        measurement = captured_measurement(config.get("stream", "acc"))
-        return _decoder(measurement, captured_stream(config), None)
+    def decoder(self, config: Mapping[str, object]) -> PolarCaptureDecoder:
+        return captured(config)
 
 
 def _decoder(

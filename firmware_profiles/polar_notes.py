@@ -59,7 +59,17 @@ def control_note(data: bytes) -> Note:
         names = [name for bit, name in sorted(_FEATURE_BITS.items()) if bits >> bit & 1]
         return Note("reading", {"features": names})
     if data[:1] == b"\0":  # no opcode: a list of settings begins with the rate
-        return Note("reading", {"settings": _settings(data)})
+        return settings_note(data)
+    return command_note(data)
+
+
+def settings_note(data: bytes) -> Note:
+    """Bare settings; raises DecodeError."""
+    return Note("reading", {"settings": _settings(data)})
+
+
+def command_note(data: bytes) -> Note:
+    """What is written to the control point; raises DecodeError."""
     if len(data) >= 2 and data[0] in _OPCODES:
         settings = {"settings": _settings(data[2:])} if data[2:] else {}
         return Note("command", {**_what(data[0], data[1]), **settings})

@@ -23,12 +23,8 @@ from firmware_profiles.base import (
     Via,
 )
 from firmware_profiles.pairing import Pairing
-from firmware_profiles.polar_decoder import (
-    PmdDecoder,
-    StampedStream,
-    captured_measurement,
-    captured_stream,
-)
+from firmware_profiles.polar_captures import PolarCaptureDecoder, apart, captured, captured_stream
+from firmware_profiles.polar_decoder import PmdDecoder, StampedStream
 from firmware_profiles.polar_pmd import (
     CONTROL_UUID,
     DATA_UUID,
@@ -88,6 +84,7 @@ class PolarVerity:
             "github.com/zHElEARN/polar-python at fbed296",
             "github.com/wideopensource/polarpy at 7176492",
         ),
+        characteristics=(CONTROL_UUID, DATA_UUID),
         requires_mtu=REQUIRED_MTU,
         rates_hz=_RATES_HZ,
         accel_ranges_g=_RANGES_G,
@@ -183,26 +180,17 @@ class PolarVerity:
         yield Unsubscribe(DATA_UUID)
         yield Unsubscribe(CONTROL_UUID)
 
-    def decoder(self, config: Mapping[str, object]) -> PmdDecoder | VerityDecoder:
-        """Keys: stream ("acc", "gyro", "mag", or "imu" for the first two put together; all of
-        them apart when missing), rate_hz, factor (gyro_factor: that of rotation in "imu"),
-        previous_timestamp_ns."""
-        name = config.get("stream")
-        if name == "imu":
-            gyro = {**config, "factor": config.get("gyro_factor", 1)}
-            streams = {
-                Measurement.ACC: captured_stream(config),
-                Measurement.GYRO: captured_stream(gyro),
-            }
-            return VerityDecoder(_apart(streams))
-        found = tuple(Measurement) if name is None else (captured_measurement(name),)
-        return _apart({measurement: captured_stream(config) for measurement in found})
-
-
-def _apart(streams: Mapping[Measurement, StampedStream]) -> PmdDecoder:
-    rate_hz = next(iter(streams.values())).nominal_hz
-    quantities = tuple(QUANTITY[measurement] for measurement in streams)
-    return PmdDecoder(StreamSettings(rate_hz, quantities, None, None), streams)
+    def decoder(self, config: Mapping[str, object]) -> PolarCaptureDecoder | VerityDecoder:
+        """Keys: those of every Polar sensor; stream "imu" is acceleration and rotation put
+        together (gyro_factor: the factor of rotation)."""
+        if config.get("stream") != "imu":
+            return captured(config)
+        gyro = {**config, "factor": config.get("gyro_factor", 1)}
+        streams = {
+            Measurement.ACC: captured_stream(config),
+            Measurement.GYRO: captured_stream(gyro),
+        }
+        return VerityDecoder(apart(streams))
 
 
 def _wants_sdk_mode(request: StreamRequest) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     STANDARD_GRAVITY_MPS2,
     Advertisement,
     ConfigurationError,
@@ -26,8 +25,8 @@ from firmware_profiles.base import (
     Unsubscribe,
     Write,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.int16_layout import int16_block, int16_run
+from firmware_profiles.standard import standard_events
 
 _BASE: Final = "f000{}-0451-4000-b000-000000000000"
 DATA_UUID: Final = _BASE.format("aa81")
@@ -59,6 +58,7 @@ class SensorTag:
             "Texas Instruments, CC2650 SensorTag User's Guide: movement sensor",
             "github.com/IanHarvey/bluepy: sensortag.py",
         ),
+        characteristics=(DATA_UUID, CONFIG_UUID, PERIOD_UUID),
         requires_mtu=23,
         rates_hz=_RATES_HZ,
         accel_ranges_g=_OFFERED_G,
@@ -106,7 +106,9 @@ class SensorTag:
 
     def decoder(self, config: Mapping[str, object]) -> SensorTagDecoder:
         """config: rate_hz, and accel_range_g or range_g (2, 4, 8 or 16)."""
-        told = next((value for key, value in config.items() if "range" in key), 8)
+        told = next(
+            (value for key, value in config.items() if "range" in key and "gyro" not in key), 8
+        )
         try:
             rate_hz, range_g = float(str(config.get("rate_hz", 10))), float(str(told))
         except ValueError as error:
@@ -128,20 +130,16 @@ class SensorTagDecoder:
     lsb: Mapping[Quantity, float]
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic.startswith("f000"):  # short forms come with the SIG base behind them
-            characteristic = _BASE.format(characteristic[4:8])
         if characteristic == DATA_UUID:
             return [int16_block(data, self.lsb, 1e9 / self.settings.rate_hz)]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
         if characteristic == CONFIG_UUID and len(data) == 2:
             return [_config_note(int.from_bytes(data, "little"))]
         if characteristic == PERIOD_UUID and len(data) == 1:
             period_ms = data[0] * _PERIOD_UNIT_MS
             return [Note("command", {"name": "movement_period", "period_ms": period_ms})]
-        raise DecodeError(
-            f"{len(data)} bytes of characteristic {characteristic[:40]!r} are unknown"
-        )
+        if characteristic in {CONFIG_UUID, PERIOD_UUID}:
+            raise DecodeError(f"{len(data)} bytes do not fit {characteristic[:8]}")
+        return standard_events(characteristic, data)
 
     def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
         if characteristic != DATA_UUID:

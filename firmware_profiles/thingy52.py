@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     STANDARD_GRAVITY_MPS2,
     Advertisement,
     ConfigurationError,
@@ -27,8 +26,8 @@ from firmware_profiles.base import (
     Unsubscribe,
     Write,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.int16_layout import int16_block, int16_run
+from firmware_profiles.standard import standard_events
 
 _BASE: Final = "ef68{}-9b35-4933-9b10-52ffa9740042"
 CONFIGURATION_SERVICE_UUID: Final = _BASE.format("0100")
@@ -37,6 +36,17 @@ CONFIG_UUID: Final = _BASE.format("0401")
 RAW_UUID: Final = _BASE.format("0406")
 _QUATERNION, _STEPS, _EULER, _MATRIX, _HEADING, _GRAVITY = (
     _BASE.format(short) for short in ("0404", "0405", "0407", "0408", "0409", "040a")
+)
+_CHARACTERISTICS: Final = (
+    RAW_UUID,
+    CONFIG_UUID,
+    FIRMWARE_UUID,
+    _QUATERNION,
+    _STEPS,
+    _EULER,
+    _MATRIX,
+    _HEADING,
+    _GRAVITY,
 )
 _RATES_HZ: Final = (5.0, 8.0, 10.0, 20.0, 25.0, 40.0, 50.0, 100.0, 200.0)
 """Whole fractions of the motion chip's 200 Hz; the sensor takes any whole number from 5 on."""
@@ -68,6 +78,7 @@ class Thingy52:
             "devzone.nordicsemi.com 47415: packet of a unit at rest",
             "github.com/RonanB96/bluetooth-sig-python at f9ac28a",
         ),
+        characteristics=_CHARACTERISTICS,
         requires_mtu=23,
         rates_hz=_RATES_HZ,
         accel_ranges_g=(),
@@ -120,7 +131,8 @@ class Thingy52:
         yield Unsubscribe(RAW_UUID)
 
     def decoder(self, config: Mapping[str, object]) -> ThingyDecoder:
-        """config: rate_hz; field: "acc", "gyro" or "mag" for a piece of a raw packet."""
+        """config: rate_hz; field: "acc", "gyro" or "mag" for a piece of a raw packet;
+        scaled: false to be told the counts, too."""
         try:
             rate_hz = float(str(config.get("rate_hz", 50)))
         except ValueError:
@@ -130,7 +142,8 @@ class Thingy52:
         begin = str(config.get("field", ""))[:3]
         piece = {q: step for q, step in _LSB.items() if begin and q.value.startswith(begin)}
         lsb = piece or _LSB
-        return ThingyDecoder(StreamSettings(rate_hz, tuple(lsb), None, None), lsb)
+        settings = StreamSettings(rate_hz, tuple(lsb), None, None)
+        return ThingyDecoder(settings, lsb, shows_counts=config.get("scaled") is False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +152,28 @@ class ThingyDecoder:
 
     settings: StreamSettings
     lsb: Mapping[Quantity, float]
+    shows_counts: bool = False
+    """Whether the counts of raw packets are told as well."""
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        if characteristic.startswith("ef68"):  # short forms come with the SIG base behind them
-            characteristic = _BASE.format(characteristic[4:8])
         if characteristic == RAW_UUID:
-            return [int16_block(data, self.lsb, 1e9 / self.settings.rate_hz)]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
+            block = int16_block(data, self.lsb, 1e9 / self.settings.rate_hz)
+            return [block, *([_counts(data, self.lsb)] if self.shows_counts else [])]
+        if characteristic not in _CHARACTERISTICS:
+            return standard_events(characteristic, data)
         return [_note(characteristic, data)]
 
     def decode_run(self, characteristic: str, packets: Sequence[bytes]) -> SampleRun | None:
-        if characteristic != RAW_UUID:
+        if characteristic != RAW_UUID or self.shows_counts:
             return None
         return int16_run(packets, self.lsb, 1e9 / self.settings.rate_hz)
+
+
+def _counts(data: bytes, lsb: Mapping[Quantity, float]) -> Note:
+    counts = struct.unpack(f"<{3 * len(lsb)}h", data)
+    names = {Quantity.ACCEL: "raw_acc", Quantity.GYRO: "raw_gyro", Quantity.MAG: "raw_mag"}
+    pieces = {names[q]: list(counts[3 * k : 3 * k + 3]) for k, q in enumerate(lsb)}
+    return Note("reading", pieces)
 
 
 def _read_config() -> Generator[Step, bytes | None, tuple[int, ...]]:
@@ -192,4 +213,4 @@ def _reading(characteristic: str, data: bytes) -> dict[str, object]:
         if not all(map(math.isfinite, gravity)):
             raise DecodeError("a value is not a finite number")
         return {"gravity_m_s2": list(gravity)}
-    raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+    raise DecodeError(f"characteristic {characteristic[:40]!r} is unknown")

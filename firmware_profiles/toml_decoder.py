@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     DecodeError,
     Event,
     Quantity,
@@ -18,9 +17,9 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.bulk import table
 from firmware_profiles.stamps import LONGEST_GAP_NS, Passage, passage
+from firmware_profiles.standard import standard_events
 from firmware_profiles.toml_spec import ProfileSpec
 
 _WIDEST_BITS: Final = 32
@@ -43,9 +42,7 @@ class TomlDecoder:
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
         if characteristic == self.spec.packet.characteristic:
             return [self.block(data)]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
-        raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        return standard_events(characteristic, data)
 
     def block(self, data: bytes) -> SampleBlock:
         """The samples of one packet; raises DecodeError."""

@@ -135,6 +135,13 @@ def _check_vector(profile: TomlProfile, vector: VectorSpec) -> None:
     check(vector.lost in {None, lost}, f"lost is {list(lost)}")
 
 
+def _written(spec: ProfileSpec) -> tuple[str, ...]:
+    written = (command.characteristic for command in (*spec.start, *spec.stop))
+    return tuple(
+        dict.fromkeys(uuid for uuid in written if uuid != spec.packet.characteristic and uuid)
+    )
+
+
 def _info(spec: ProfileSpec) -> ProfileInfo:
     packet = spec.packet
     timestamp = "none: samples are timed by count and arrival at the host"
@@ -154,6 +161,7 @@ def _info(spec: ProfileSpec) -> ProfileInfo:
         label=spec.label,
         vendor=spec.vendor,
         sources=spec.sources,
+        characteristics=(packet.characteristic, *_written(spec)),
         requires_mtu=spec.requires_mtu,
         rates_hz=tuple(spec.rates),
         accel_ranges_g=() if spec.accel_range_g is None else (spec.accel_range_g,),

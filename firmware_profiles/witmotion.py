@@ -70,6 +70,7 @@ class WitMotion:
             "github.com/rubenmuehlhans/esphome-witmotion: the live frame",
             "github.com/obedier/vib at d8161a2: captured packets of a WT901BLE68",
         ),
+        characteristics=(NOTIFY_UUID, WRITE_UUID),
         requires_mtu=23,
         rates_hz=_RATES_HZ,
         accel_ranges_g=(ACCEL_RANGE_G,),
@@ -146,6 +147,11 @@ class WitMotion:
                 "rate_hz or frame_bytes is out of range", "frame_bytes is 20 or 28"
             )
         text = f"{config.get('model', '')} {config.get('medium', '')}".upper()
+        if any(model in text for model in _NO_IMU):
+            raise ConfigurationError(
+                "WTVB sensors measure vibration and have another frame layout",
+                "use a WT901 or WT9011",
+            )
         is_record = "SDCL" in text or "SD FILE" in text
         rest = Rest.CALENDAR if is_record else Rest.MAGNETOMETER
         return _decoder(rate_hz, frame_bytes=frame_bytes, rest=rest, mag_type=mag_type)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_profiles.base import (
-    BATTERY_LEVEL_UUID,
     STANDARD_GRAVITY_MPS2,
     DecodeError,
     Event,
@@ -26,9 +25,9 @@ from firmware_profiles.base import (
     SampleRun,
     StreamSettings,
 )
-from firmware_profiles.battery import battery_level
 from firmware_profiles.bulk import table
 from firmware_profiles.int16_layout import unstamped_run
+from firmware_profiles.standard import standard_events
 from firmware_profiles.witmotion_registers import (
     MAG_UT_PER_COUNT,
     Reply,
@@ -84,14 +83,10 @@ class WitMotionDecoder:
     """Beginning of a frame whose end comes with the next notification."""
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:
-        # tools that show short UUIDs often put them on the SIG base, one digit apart from this one
-        kind = characteristic[:8]
-        if characteristic == BATTERY_LEVEL_UUID:
-            return [battery_level(data)]
-        if kind == WRITE_UUID[:8]:
+        if characteristic == WRITE_UUID:
             return [command_note(data)]
-        if kind != NOTIFY_UUID[:8]:
-            raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+        if characteristic != NOTIFY_UUID:
+            return standard_events(characteristic, data)
         return self._split(data)
 
     def _split(self, data: bytes) -> list[Event]:

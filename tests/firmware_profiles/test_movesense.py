@@ -251,7 +251,7 @@ def test_stop_unsubscribes_whatever_the_sensor_says(answers: dict[str, str], scr
 
 @pytest.mark.parametrize(
     "config",
-    [{"path": "/Meas/HR"}, {"path": "/Meas/IMU6/50"}, {"reference": 256}, {"reference": "x"}],
+    [{"path": "/Meas/Mood"}, {"path": "/Meas/IMU6/50"}, {"reference": 256}, {"reference": "x"}],
 )
 def test_unusable_config_is_refused(config: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):

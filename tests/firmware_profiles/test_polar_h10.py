@@ -254,7 +254,7 @@ def test_refusal_may_end_after_the_status() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        {"stream": "ecg"},
+        {"stream": "ppg"},
         {"rate_hz": 0},
         {"factor": "x"},
         {"previous_timestamp_ns": 1.5},

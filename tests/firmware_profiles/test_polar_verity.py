@@ -59,7 +59,7 @@ def test_stop_ends_both_streams_and_sdk_mode(status: str, scripted: Any) -> None
     assert sensor.subscribed == {}
 
 
-@pytest.mark.parametrize("config", [{"stream": "ecg"}, {"stream": "imu", "gyro_factor": 0}])
+@pytest.mark.parametrize("config", [{"stream": "ppg"}, {"stream": "imu", "gyro_factor": 0}])
 def test_unusable_config_is_refused(config: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         PolarVerity().decoder(config)
@@ -72,8 +72,8 @@ def test_published_frames_decode_as_from_any_polar_sensor(shared_dir: Path) -> N
     assert len(frames) >= 9
     for vector in frames:
         data = bytes.fromhex(vector["hex"])
-        (one,) = PolarVerity().decoder(vector["config"]).decode(DATA_UUID, data)
-        (other,) = PolarH10().decoder(vector["config"]).decode(DATA_UUID, data)
+        one, *_ = PolarVerity().decoder(vector["config"]).decode(DATA_UUID, data)
+        other, *_ = PolarH10().decoder(vector["config"]).decode(DATA_UUID, data)
         assert isinstance(one, SampleBlock)
         assert isinstance(other, SampleBlock)
         assert (one.device_t0_ns, one.device_dt_ns) == (other.device_t0_ns, other.device_dt_ns)

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from firmware_profiles.base import DecodeError, Quantity, SampleBlock, StreamRequest, Write
+from firmware_profiles.base import DecodeError, Note, Quantity, SampleBlock, StreamRequest, Write
 from firmware_profiles.movesense import Movesense
+from firmware_profiles.movesense_gsp import COMMANDS_UUID as GSP_COMMANDS
 from firmware_profiles.movesense_gsp import DATA_UUID as GSP_DATA
 from firmware_profiles.polar_decoder import StampedStream
 from firmware_profiles.polar_h10 import PolarH10
@@ -31,15 +32,7 @@ MILLI_G = 9.80665e-3
 GAUSS_UT = 100.0
 
 NOT_APPLICABLE = {
-    "gsp_payload_ecg_200_mv": "ECG is not motion",
-    "hr_flash_capture": "heart rate is not motion",
-    "time_detailed_capture": "the agent maps device time itself; GET is not used",
-    "get_accInfo": "GET .../Info is avoided, it can exhaust the sensor (status 429)",
-    "get_imuInfo": "GET .../Info is avoided, it can exhaust the sensor (status 429)",
-    "log_chunk": "reading the sensor's own log book is not part of the profile",
-    "cmd_fetch_log_1": "reading the sensor's own log book is not part of the profile",
     "gsp_imu9_104_part1_of_2": "checked together with part 2",
-    "reference_sample_signed16": "signed integers are not exposed; covered by every raw frame",
 }
 
 
@@ -55,14 +48,10 @@ def close(block: SampleBlock, quantity: Quantity, expected: NDArray[np.float64])
 
 
 def gsp_block(vector: Vector, *before: Vector) -> SampleBlock:
-    reference = vector["config"].get("reference", 99)
-    decoder = Movesense().decoder({"path": vector["config"]["path"], "reference": reference})
+    decoder = Movesense().decoder(vector["config"])
     events = []
     for item in (*before, vector):
-        data = bytes.fromhex(item["hex"])
-        if "reference" not in item["config"]:  # a body without its header
-            data = bytes((2, reference)) + data
-        events += decoder.decode(GSP_DATA, data)
+        events += decoder.decode(GSP_DATA, bytes.fromhex(item["hex"]))
     (block,) = events
     assert isinstance(block, SampleBlock)
     assert block.device_t0_ns == vector["expected"]["timestamp_ms"] * 1_000_000
@@ -106,11 +95,29 @@ def check_gsp_steps(vector: Vector, _vectors: dict[str, Vector]) -> None:
 
 
 def check_gsp_status(vector: Vector, _vectors: dict[str, Vector]) -> None:
-    data = bytes.fromhex(vector["hex"])
-    assert Movesense().decoder({}).decode(GSP_DATA, data) == []
+    data, expected = bytes.fromhex(vector["hex"]), vector["expected"]
+    (event,) = Movesense().decoder(vector["config"]).decode(GSP_DATA, data)
+    assert isinstance(event, Note)
+    assert event.values["response_code"] == expected["response_code"]
+    assert event.values["reference"] == expected["reference"]
+    assert event.values["status"] == expected["http_status"]
     step = gsp_writes()[-1]
     assert step.reply is not None
     assert step.reply(data)
+
+
+def check_gsp_note(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    expected, config = dict(vector["expected"]), vector["config"]
+    uuid = GSP_COMMANDS if config.get("kind") == "command" else GSP_DATA
+    (event,) = Movesense().decoder(config).decode(uuid, bytes.fromhex(vector["hex"]))
+    assert isinstance(event, Note)
+    tolerance = expected.pop("tolerance", 0)
+    units = {"ranges": "ranges_g", "magn_ranges_uT": "magn_ranges_ut"}
+    for key in ("range_unit", "utc_iso"):
+        expected.pop(key, None)
+    for key, value in expected.items():
+        found = event.values[units.get(key, key)]
+        assert found == (pytest.approx(value, abs=tolerance) if tolerance else value)
 
 
 def gsp_writes(**request: float) -> list[Write]:
@@ -128,18 +135,21 @@ def gsp_writes(**request: float) -> list[Write]:
         return writes
 
 
-def check_gsp_subscribe(vector: Vector, _vectors: dict[str, Vector]) -> None:
+def check_gsp_subscribe(vector: Vector, vectors: dict[str, Vector]) -> None:
+    check_gsp_note(vector, vectors)
     (write,) = [write for write in gsp_writes(rate_hz=104) if write.data[0] == 1]
     assert write.data == bytes.fromhex(vector["hex"]).replace(b"IMU9", b"IMU6")
 
 
-def check_gsp_unsubscribe(vector: Vector, _vectors: dict[str, Vector]) -> None:
+def check_gsp_unsubscribe(vector: Vector, vectors: dict[str, Vector]) -> None:
+    check_gsp_note(vector, vectors)
     step = next(Movesense().stop())
     assert isinstance(step, Write)
     assert step.data == bytes.fromhex(vector["hex"])
 
 
-def check_gsp_utc(vector: Vector, _vectors: dict[str, Vector]) -> None:
+def check_gsp_utc(vector: Vector, vectors: dict[str, Vector]) -> None:
+    check_gsp_note(vector, vectors)
     (write,) = [w for w in gsp_writes(host_utc_us=vector["expected"]["utc_us"]) if w.data[0] == 8]
     published = bytes.fromhex(vector["hex"])
     assert (write.data[0], write.data[2:]) == (published[0], published[2:])
@@ -150,7 +160,9 @@ def check_gsp_utc(vector: Vector, _vectors: dict[str, Vector]) -> None:
 
 def pmd_block(vector: Vector) -> SampleBlock:
     decoder = PolarH10().decoder(vector["config"])
-    (block,) = decoder.decode(PMD_DATA, bytes.fromhex(vector["hex"]))
+    block, *notes = decoder.decode(PMD_DATA, bytes.fromhex(vector["hex"]))
+    status = vector["expected"].get("calibration_status")
+    assert notes == ([] if status is None else [Note("reading", {"calibration": status})])
     assert isinstance(block, SampleBlock)
     last_ns = vector["expected"].get("last_timestamp_ns")
     if last_ns is not None:
@@ -212,7 +224,14 @@ def check_times(vector: Vector, _vectors: dict[str, Vector]) -> None:
     )
     times = t0_ns + np.arange(config["n_samples"]) * step_ns
     np.testing.assert_allclose(times, expected, rtol=0, atol=1)
+    (note,) = PolarH10().decoder(config).decode(PMD_DATA, b"")
+    assert note == Note("reading", {"timestamps_ns": expected})
     assert (lost, restarted) == (0, False)
+
+
+def check_reference(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    (note,) = PolarH10().decoder(vector["config"]).decode(PMD_DATA, bytes.fromhex(vector["hex"]))
+    assert note == Note("reading", {"values": [vector["expected"]["values"]]})
 
 
 def check_start_command(vector: Vector, _vectors: dict[str, Vector]) -> None:
@@ -242,6 +261,14 @@ CHECKS: dict[str, Callable[[Vector, dict[str, Vector]], None]] = {
     "cmd_subscribe_imu9_104": check_gsp_subscribe,
     "cmd_unsubscribe": check_gsp_unsubscribe,
     "cmd_put_utc": check_gsp_utc,
+    "cmd_fetch_log_1": check_gsp_note,
+    "gsp_payload_ecg_200_mv": check_gsp_note,
+    "hr_flash_capture": check_gsp_note,
+    "time_detailed_capture": check_gsp_note,
+    "get_accInfo": check_gsp_note,
+    "get_imuInfo": check_gsp_note,
+    "log_chunk": check_gsp_note,
+    "reference_sample_signed16": check_reference,
     "acc_compressed_type0_factor": check_acc_g,
     "acc_compressed_type1_two_samples": check_acc_milli_g,
     "acc_raw_type0_int8": check_acc_milli_g,

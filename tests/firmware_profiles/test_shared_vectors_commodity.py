@@ -15,7 +15,7 @@ import pytest
 
 from firmware_profiles.base import DecodeError, Event, Note, Quantity, SampleBlock
 from firmware_profiles.capture2go_decoder import Capture2GoDecoder
-from firmware_profiles.registry import profile
+from firmware_profiles.registry import PROFILES, profile
 
 pytestmark = pytest.mark.corpus
 
@@ -30,7 +30,6 @@ THINGY = "ef68{}-9b35-4933-9b10-52ffa9740042"
 FILES = ("witmotion_ble5", "nordic_thingy52", "misc_imus", "capture2go")
 NOT_APPLICABLE = {
     "bluest_acc_only_after_wrap": "there is no profile of ST's BlueST boards",
-    "standard_current_time": "no sensor's time is read by the Current Time Service",
 }
 
 
@@ -68,6 +67,12 @@ def check_wit_frame(vector: Vector, _vectors: dict[str, Vector]) -> None:
         assert block.device_t0_ns is not None
         stamp = np.datetime64(block.device_t0_ns, "ns")
         assert stamp == np.datetime64(expected["iso"])
+
+
+def check_current_time(vector: Vector, _vectors: dict[str, Vector]) -> None:
+    for name in PROFILES:
+        (note,) = events_of(name, vector["config"]["characteristic"], vector)
+        assert note == Note("reading", vector["expected"])
 
 
 def check_wit_stream(vector: Vector, _vectors: dict[str, Vector]) -> None:
@@ -190,6 +195,7 @@ CHECKS: dict[str, Callable[[Vector, dict[str, Vector]], None]] = {
     "raw_acc_flat_on_table": check_thingy_raw,
     "raw_motion_full": check_thingy_raw,
     "raw_motion_integer_layout": check_thingy_raw,
+    "standard_current_time": check_current_time,
     "quaternion": check_thingy_reading,
     "euler": check_thingy_reading,
     "gravity": check_thingy_reading,

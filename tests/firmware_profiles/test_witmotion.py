@@ -130,15 +130,17 @@ def test_a_lone_fragment_is_refused_while_the_length_is_not_known() -> None:
     assert isinstance(decoder.decode(NOTIFY_UUID, frame(2))[0], SampleBlock)
 
 
-def test_short_uuids_on_the_sig_base_are_understood() -> None:
+def test_commands_are_told_and_other_characteristics_refused() -> None:
     decoder = WitMotion().decoder({})
-    (event,) = decoder.decode(WRITE_UUID.replace("9a34", "9b34"), bytes.fromhex("ffaa010700"))
+    (event,) = decoder.decode(WRITE_UUID, bytes.fromhex("ffaa010700"))
     assert event == Note("command", {"name": "calibrate_magnetometer", "register": 1, "value": 7})
     with pytest.raises(DecodeError):
         decoder.decode("0000180d-0000-1000-8000-00805f9b34fb", frame(1))
 
 
-@pytest.mark.parametrize("config", [{"rate_hz": 0}, {"frame_bytes": 24}, {"mag_type": "x"}])
+@pytest.mark.parametrize(
+    "config", [{"rate_hz": 0}, {"frame_bytes": 24}, {"mag_type": "x"}, {"model": "WTVB01-BT50"}]
+)
 def test_unusable_config_is_refused(config: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         WitMotion().decoder(config)

@@ -154,3 +154,25 @@ def test_docs_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [(), ("show",), ("decode",), ("docs",)])
 def test_help_has_an_example(name: tuple[str, ...]) -> None:
     assert "Example: trunkline profiles" in run(*name, "--help").output
+
+
+@pytest.mark.parametrize(
+    ("name", "characteristic", "data"),
+    [
+        ("movella_dot", "15173001", "5a00"),
+        ("movella_dot", "3001", "5a00"),
+        ("movella_dot", "15173001-0000-1000-8000-00805f9b34fb", "5a00"),
+        ("witmotion_ble5", "ffe9", "ffaa030600"),
+        ("witmotion_ble5", "0000ffe9-0000-1000-8000-00805f9b34fb", "ffaa030600"),
+        ("thingy52", "EF680409", "00000100"),
+        ("polar_h10", "fb005c81", "f001020000"),
+        ("metamotion", "326a9001", "13010101"),
+        ("capture2go", "80030002", "023d7f658c005001"),
+        ("sensortag_cc2650", "aa83", "0a"),
+        ("movesense", "34800001", "0263"),
+        ("movesense", "2a37", "0048"),
+    ],
+)
+def test_short_uuids_are_the_sensors_own(name: str, characteristic: str, data: str) -> None:
+    result = run("decode", name, "--characteristic", characteristic, "--hex", data)
+    assert result.exit_code == 0, result.output

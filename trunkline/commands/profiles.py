@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from firmware_profiles.base import (
 from firmware_profiles.bulk import decode_all
 from firmware_profiles.catalogue import facts, markdown
 from firmware_profiles.registry import PROFILES, UnknownProfileError, all_profiles, profile
+from firmware_profiles.standard import STANDARD_UUIDS
 from trunkline.options import profiles_dir_option
 from wire.batch import UNITS
 
 _SHORT_UUID = re.compile(r"[0-9a-f]{4}|[0-9a-f]{8}")
+_STANDARD_BASE = "-0000-1000-8000-00805f9b34fb"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -103,7 +106,7 @@ def decode(
     Example: trunkline profiles decode movesense --characteristic 2a19 --hex 57
     """
     found = _profile(name)
-    uuid = _full_uuid(characteristic)
+    uuid = _full_uuid(characteristic, found.info.characteristics)
     raw = [_bytes(packet) for packet in packets]
     try:
         decoder = found.decoder(_config(config))
@@ -150,13 +153,21 @@ def _profile(name: str) -> Profile:
         raise click.BadParameter(str(error), param_hint="NAME") from error
 
 
-def _full_uuid(text: str) -> str:
+def _full_uuid(text: str, known: Sequence[str]) -> str:
+    """The characteristic that is meant: one of the sensor's own, by all, eight or four digits, or
+    a standard one."""
     uuid = text.strip().lower()
-    if _SHORT_UUID.fullmatch(uuid):
-        return f"{uuid:0>8}-0000-1000-8000-00805f9b34fb"
-    if not _UUID.fullmatch(uuid):
+    if not _SHORT_UUID.fullmatch(uuid) and not _UUID.fullmatch(uuid):
         raise click.BadParameter(f"{text[:60]!r} is no UUID", param_hint="--characteristic")
-    return uuid
+    standard = uuid if _UUID.fullmatch(uuid) else f"{uuid:0>8}-0000-1000-8000-00805f9b34fb"
+    if standard in STANDARD_UUIDS or standard in known:
+        return standard
+    # tools that show short UUIDs put them on the standard base, whatever the sensor's own is
+    if standard.endswith(_STANDARD_BASE):
+        digits = standard[:8].removeprefix("0000")
+        own = [k for k in known if k.startswith(digits) or k[4:8] == digits]
+        return own[0] if len(own) == 1 else standard
+    return standard
 
 
 def _bytes(text: str) -> bytes:
@@ -189,9 +200,9 @@ def _described(event: Event | DecodeError) -> dict[str, Any]:
         return {"type": "ended", "reason": event.reason}
     times: list[int] | None = None
     if event.device_t0_ns is not None:
-        # halves up, so that the last sample is at its frame's stamp to the nanosecond
-        offsets = np.floor(event.device_dt_ns * np.arange(event.n) + 0.5).astype(np.int64)
-        times = [event.device_t0_ns + int(offset) for offset in offsets]
+        # halves up and from the end, so that first and last are at their stamps to the nanosecond
+        back = np.floor(event.device_dt_ns * np.arange(event.n - 1, -1, -1) + 0.5).astype(np.int64)
+        times = [event.device_t0_ns + int(back[0] - offset) for offset in back]
     return {
         "type": "samples",
         "n": event.n,
