@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analytics.live.home_assistant import PREFIX
 from trunkline.certificates import (
     client_path,
     make_authority,
@@ -26,6 +27,7 @@ from wire.ids import check_wearer
 from wire.topics import ROOT, Kind
 
 SERVER_ACCOUNT = "server"
+HOME_ASSISTANT_ACCOUNT = "home-assistant"
 
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "mosquitto")
 """This machine, and the broker's name inside the compose network."""
@@ -52,21 +54,29 @@ _SINGLE_SECRETS = ("server.password", "influx-admin.password", "influx.token", "
 
 
 def write_secrets(
-    folder: Path, wearers: Sequence[str], tls: CertificateWishes | None = None
+    folder: Path,
+    wearers: Sequence[str],
+    tls: CertificateWishes | None = None,
+    *,
+    home_assistant: bool = False,
 ) -> list[Path]:
     """Create what is missing in `folder` for these wearers; existing secrets stay as they are.
+    `home_assistant`: an account for it, too.
 
     Returns the files that are new. Raises IdError for an invalid pseudonym, OSError when the
     folder cannot be written.
     """
     names = [*_SINGLE_SECRETS, *(f"agent-{check_wearer(wearer)}.password" for wearer in wearers)]
+    if home_assistant:
+        names.append(f"{HOME_ASSISTANT_ACCOUNT}.password")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     created = [folder / name for name in names if not (folder / name).exists()]
     for path in created:
         _write_secret(path, secrets.token_urlsafe(32))
     _write_secret(folder / "mosquitto.passwd", password_file(broker_accounts(folder)))
-    _write_secret(folder / "mosquitto.acl", acl_file())
+    is_announced = password_path(folder, HOME_ASSISTANT_ACCOUNT).exists()
+    _write_secret(folder / "mosquitto.acl", acl_file(home_assistant=is_announced))
     return created if tls is None else [*created, *_write_certificates(folder, tls)]
 
 
@@ -82,15 +92,16 @@ def _write_certificates(folder: Path, tls: CertificateWishes) -> list[Path]:
 
 
 def password_path(folder: Path, account: str) -> Path:
-    """The file with the broker password of the server or of a wearer's agent."""
-    return folder / (
-        f"{account}.password" if account == SERVER_ACCOUNT else f"agent-{account}.password"
-    )
+    """The file with the broker password of the server, Home Assistant or a wearer's agent."""
+    is_ours = account in {SERVER_ACCOUNT, HOME_ASSISTANT_ACCOUNT}
+    return folder / (f"{account}.password" if is_ours else f"agent-{account}.password")
 
 
 def broker_accounts(folder: Path) -> dict[str, str]:
     """Account -> password of everyone who has a password file in `folder`."""
     names = [path.stem.removeprefix("agent-") for path in sorted(folder.glob("agent-*.password"))]
+    if password_path(folder, HOME_ASSISTANT_ACCOUNT).exists():
+        names.append(HOME_ASSISTANT_ACCOUNT)
     return {
         name: password_path(folder, name).read_text().strip() for name in (SERVER_ACCOUNT, *names)
     }
@@ -107,16 +118,26 @@ def password_file(accounts: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
-def acl_file() -> str:
+def acl_file(*, home_assistant: bool = False) -> str:
     """Text of a mosquitto ACL: a wearer's account writes below its own name and reads its commits;
-    the server account reads and writes all of ours. Whatever is not listed is denied."""
-    return (
+    the server account reads and writes all of ours; Home Assistant reads the live states. Whatever
+    is not listed is denied."""
+    text = (
         f"pattern write {ROOT}/%u/#\n"
         f"pattern read {ROOT}/%u/+/{Kind.COMMITTED}\n"
         f"pattern read {ROOT}/%u/{Kind.STATE}\n"
         f"pattern read {ROOT}/%u/{Kind.ALERT}\n"
         f"\nuser {SERVER_ACCOUNT}\n"
         f"topic readwrite {ROOT}/#\n"
+    )
+    if not home_assistant:
+        return text
+    return (
+        f"{text}topic write {PREFIX}/#\n"
+        f"\nuser {HOME_ASSISTANT_ACCOUNT}\n"
+        f"topic readwrite {PREFIX}/#\n"
+        f"topic read {ROOT}/+/{Kind.STATE}\n"
+        f"topic read {ROOT}/+/{Kind.AGENT_STATE}\n"
     )
 
 

@@ -9,8 +9,8 @@ from ulid import ULID
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RESERVED_SENSOR_IDS = frozenset({"agent", "mark", "state", "alert"})
 """Third topic level words that a sensor must not be called (see wire.topics)."""
-RESERVED_WEARER_IDS = frozenset({"server"})
-"""Broker account of the server side, which may read and write every topic."""
+RESERVED_WEARER_IDS = frozenset({"server", "home-assistant"})
+"""Broker accounts that are not a wearer's agent."""
 
 
 class IdError(ValueError):

@@ -33,6 +33,9 @@ from wire.ids import IdError
     is_flag=True,
     help="A certificate for every account too, for a broker with require_certificate.",
 )
+@click.option(
+    "--home-assistant", is_flag=True, help="A broker account for Home Assistant that only reads."
+)
 @click.option("--tls-renew", is_flag=True, help="New certificates; the authority stays the same.")
 def command(
     *,
@@ -40,6 +43,7 @@ def command(
     wearers: tuple[str, ...],
     hosts: tuple[str, ...],
     client_certificates: bool,
+    home_assistant: bool,
     tls_renew: bool,
 ) -> None:
     """Create the secrets of a deployment: broker accounts and access list, a certificate authority
@@ -53,7 +57,7 @@ def command(
     hosts = tuple(dict.fromkeys((*hosts, *DEFAULT_HOSTS))) if hosts else ()
     wishes = CertificateWishes(hosts, clients=client_certificates, renew=tls_renew)
     try:
-        created = write_secrets(secrets_dir, wearers, wishes)
+        created = write_secrets(secrets_dir, wearers, wishes, home_assistant=home_assistant)
     except IdError as error:
         raise click.BadParameter(str(error), param_hint="--wearer") from error
     except ValueError as error:

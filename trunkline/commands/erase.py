@@ -17,7 +17,7 @@ from trunkline.options import (
 from wire.ids import IdError, check_wearer
 from wire.topics import Kind, sensor_topic, wearer_topic
 
-RETAINED_OF_SENSOR = (Kind.BIRTH, Kind.STATUS, Kind.COMMITTED)
+RETAINED_OF_SENSOR = (Kind.BIRTH, Kind.STATUS, Kind.LOSS, Kind.COMMITTED)
 RETAINED_OF_WEARER = (Kind.AGENT_STATE, Kind.STATE)
 
 
@@ -68,11 +68,13 @@ def command(
 def _clear_broker(options: BrokerOptions, wearer: str, sensors: set[str]) -> None:
     # Imported late: `--help` and mistakes need no paho.
     from analytics.broker import Broker, BrokerError, clear_retained
+    from analytics.live.home_assistant import discovery_topics
 
     topics = [wearer_topic(wearer, kind) for kind in RETAINED_OF_WEARER]
     topics += [
         sensor_topic(wearer, sensor, kind) for sensor in sensors for kind in RETAINED_OF_SENSOR
     ]
+    topics += discovery_topics(wearer)
     try:
         clear_retained(Broker(**dataclasses.asdict(options)), topics)
     except BrokerError as error:

@@ -124,7 +124,9 @@ def _servers(store: StoreOptions, http_port: int, mqtt_port: int) -> list[Child]
     return [
         Child("broker", ["broker", "--mqtt-port", str(mqtt_port), "--secrets-dir", str(secrets)]),
         Child("ingest", ["ingest"], keep | _login(store, SERVER_ACCOUNT, mqtt_port)),
-        Child("worker", ["worker"], keep),
+        Child(
+            "worker", ["worker", "--live-state"], keep | _login(store, SERVER_ACCOUNT, mqtt_port)
+        ),
         Child("dashboard", ["dashboard", *http], keep),
     ]
 

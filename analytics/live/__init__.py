@@ -1,0 +1,1 @@
+"""What is so right now, told to programs: a retained message for each wearer."""

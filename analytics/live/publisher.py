@@ -1,0 +1,138 @@
+"""Publishes the live state of every wearer, retained, until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from analytics.broker import Broker, BrokerError, Client
+from analytics.dashboard.readings import DayReading, Now, Readings
+from analytics.live.home_assistant import discovery
+from analytics.live.state import live_state
+from analytics.store.base import Store, StoreError
+from analytics.store.clinic import Clinic
+from analytics.store.records import ClinicError, Wearer
+from wire.topics import Kind, wearer_topic
+
+logger = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+DAY_S: Final = 20.0
+"""The day so far is read again this often, and when posture or slouching changes."""
+REST_S: Final = 60.0
+"""A wearer without live data is told again this often; the last words stay retained."""
+RETRY_S: Final = 5.0
+LOGIN_TIMEOUT_S: Final = 20.0
+
+
+@dataclass(slots=True)
+class _Wearer:
+    """What is kept of one wearer between two looks."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+    said_s: float = float("-inf")
+    day: DayReading | None = None
+    day_s: float = float("-inf")
+    posture: tuple[str | None, bool | None] = (None, None)
+
+
+class LivePublisher:
+    """One connection, one thread. `home_assistant`: announce every wearer there as a device."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        store: Store,
+        clinic: Clinic,
+        *,
+        home_assistant: bool = False,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._broker, self._clinic = broker, clinic
+        self._readings = Readings(store, clinic, clock_ns)
+        self._home_assistant = home_assistant
+        self._known: dict[str, _Wearer] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop` is set; a broker or store that is away is waited for."""
+        trouble = ""
+        while not stop.is_set():
+            try:
+                self._publish_while_connected(stop)
+            except (BrokerError, StoreError, ClinicError) as error:
+                if str(error) != trouble:
+                    logger.warning("the live state is not published: %s; trying again", error)
+                trouble = str(error)
+                stop.wait(RETRY_S)
+
+    def _publish_while_connected(self, stop: threading.Event) -> None:
+        client = self._broker.client("", keep_session=False, manual_ack=False)
+        answers: list[Any] = []
+        client.on_connect = lambda _c, _d, _f, reason, _p: answers.append(reason)
+        self._broker.connect(client)
+        self._known.clear()  # another broker may know nothing
+        deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
+        try:
+            while not stop.is_set():
+                if client.loop(0.1):
+                    raise BrokerError(
+                        f"the connection to the broker at {self._broker.address} ended",
+                        "connecting again",
+                    )
+                if answers and answers[0].is_failure:
+                    raise self._broker.refused(answers[0])
+                if answers:
+                    self._look_at_all(client)
+                    self._serve(client, stop)
+                elif time.monotonic() > deadline_s:
+                    raise BrokerError(
+                        f"the broker at {self._broker.address} does not answer the log-in",
+                        "check whether the port expects TLS (--tls-ca)",
+                    )
+        finally:
+            client.disconnect()
+
+    def _serve(self, client: Client, stop: threading.Event) -> None:
+        """Let paho work until the next look."""
+        until_s = time.monotonic() + EVERY_S
+        while time.monotonic() < until_s and not stop.is_set():
+            if client.loop(0.2):
+                return
+
+    def _look_at_all(self, client: Client) -> None:
+        wearers = self._clinic.wearers()
+        for gone in self._known.keys() - {wearer.wearer for wearer in wearers}:
+            del self._known[gone]
+        for wearer in wearers:
+            if wearer.wearer not in self._known:
+                self._known[wearer.wearer] = _Wearer()
+                if self._home_assistant:
+                    for topic, payload in discovery(wearer.wearer).items():
+                        client.publish(topic, payload, qos=1, retain=True)
+            self._look_at(client, wearer, self._known[wearer.wearer])
+
+    def _look_at(self, client: Client, wearer: Wearer, known: _Wearer) -> None:
+        now_s, now = time.monotonic(), self._readings.now(wearer.wearer)
+        if not now.live and now_s - known.said_s < REST_S and not known.said.get("live"):
+            return
+        state = live_state(self._day(wearer, known, now), now, self._readings.clock_ns())
+        if {**state, "at_ns": 0} != {**known.said, "at_ns": 0} or now_s - known.said_s >= REST_S:
+            topic = wearer_topic(wearer.wearer, Kind.STATE)
+            client.publish(topic, json.dumps(state, separators=(",", ":")), qos=1, retain=True)
+            known.said, known.said_s = state, now_s
+
+    def _day(self, wearer: Wearer, known: _Wearer, now: Now) -> DayReading:
+        today = self._readings.today(ZoneInfo(wearer.time_zone))
+        posture, now_s = (now.posture, now.slouched), time.monotonic()
+        is_current = known.day is not None and known.day.day == today
+        if not is_current or posture != known.posture or now_s - known.day_s > DAY_S:
+            known.day = self._readings.day(wearer.wearer, today)
+            known.day_s, known.posture = now_s, posture
+        assert known.day is not None  # noqa: S101 - read just now, or current
+        return known.day
