@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,33 +68,49 @@ class AgentReport:
     """Batches still in the outbox; they are sent at the next start."""
 
 
+class Shared:
+    """What the agents of one process share: UTC, and which devices are taken."""
+
+    def __init__(self, clock: HostClock) -> None:
+        self.utc = HostUtc(clock)
+        self.claimed: set[str] = set()
+
+
 class Agent:
     """Runs once. `run` does everything; the rest may be called while it runs."""
 
-    def __init__(self, config: AgentConfig, clock: HostClock, radio: Radio) -> None:
-        """Raises OutboxError, BrokerConfigError."""
+    def __init__(
+        self, config: AgentConfig, clock: HostClock, *radios: Radio, shared: Shared | None = None
+    ) -> None:
+        """radios: the adapters that may be used; shared: with the other agents of this process.
+
+        Raises OutboxError, BrokerConfigError.
+        """
         self.config, self._clock = config, clock
-        self._run = new_session()
         self.outbox = Outbox(config.outbox_path, config.wearer, config.outbox_max_bytes)
+        self._newest_id = self.outbox.newest_session()
+        self._run = self._new_id()
         try:
             self.uplink = Uplink(config.broker, self.outbox, self._run, clock.utc_ns)
         except BaseException:
             self.outbox.close()
             raise
-        utc, claimed = HostUtc(clock), set[str]()
+        shared, ends = shared or Shared(clock), self.outbox.stream_ends()
         self.sessions = {
             sensor.sensor: SensorSession(
                 sensor,
-                radio,
+                radios[number % len(radios)],
                 clock,
-                utc,
-                claimed=claimed,
+                shared.utc,
+                claimed=shared.claimed,
                 silence_s=config.silence_s,
+                new_id=self._new_id,
+                follows=ends.get(sensor.sensor),
                 emit=self._on_batches,
                 announce=self._on_birth,
                 changed=self._on_changed,
             )
-            for sensor in config.sensors
+            for number, sensor in enumerate(config.sensors)
         }
         self._pending: deque[tuple[str, Batch]] = deque()
         self._small: deque[tuple[Kind, str, bytes]] = deque()
@@ -140,7 +157,9 @@ class Agent:
         try:
             done, _ = await asyncio.wait([stopped, *services], return_when=asyncio.FIRST_COMPLETED)
             await _cancel(sensors, SENSORS_STOP_S)
-            await self._write()
+            if await self._write():
+                with suppress(OutboxError):
+                    await asyncio.to_thread(self.outbox.stream_ended)
             if finish is not None:
                 await finish()
             await self._report()
@@ -162,6 +181,10 @@ class Agent:
             committed_samples=self.uplink.committed_samples,
             waiting_batches=await asyncio.to_thread(self.outbox.batch_count),
         )
+
+    def _new_id(self) -> str:
+        self._newest_id = new_session(after=self._newest_id)
+        return self._newest_id
 
     # --- to the outbox --------------------------------------------------------------------------
 
@@ -249,7 +272,7 @@ class Agent:
     def _note(self, dropped: list[Dropped]) -> None:
         for gone in dropped:
             log.warning(
-                "the outbox is full: batches %d-%d of sensor %s were dropped and are on record; "
+                "the outbox is full or too old: batches %d-%d of sensor %s were dropped, on record; "
                 "check the connection to the broker and that ingest runs",
                 gone.first_seq,
                 gone.last_seq,
@@ -285,11 +308,24 @@ class Agent:
                 self.uplink.set_retained(topic, status.dump())
 
 
-async def run_agent(
-    config: AgentConfig, clock: HostClock, radio: Radio, stop: asyncio.Event
-) -> AgentReport:
-    """Run one wearer's agent until `stop` is set. Raises OutboxError, BrokerConfigError."""
-    return await Agent(config, clock, radio).run(stop)
+async def run_agents(
+    agents: Sequence[Agent],
+    stop: asyncio.Event,
+    finish: Callable[[Agent], Awaitable[None]] | None = None,
+) -> list[AgentReport]:
+    """Run the agents of several wearers until `stop` is set. One that fails ends all of them in
+    order, and its error is raised: whoever supervises the process starts it again."""
+    tasks = [
+        asyncio.create_task(agent.run(stop, partial(finish, agent) if finish else None))
+        for agent in agents
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await asyncio.wait(tasks)
+        return [task.result() for task in tasks]
+    finally:
+        await _cancel(tasks, 1.0)
 
 
 def _key(item: tuple[str, Batch]) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from firmware_profiles.base import SampleBlock
 from sensor_agent.device_clock import DeviceClock
+from sensor_agent.outbox import StreamEnd
 from wire.batch import MAX_SAMPLES, Batch, Channel, Flag
 
 BATCH_S = 1.0
@@ -17,6 +18,8 @@ STAMP_JITTER_NS = 1_000_000
 """Many sensors stamp in milliseconds: a stamp may be off by one without meaning anything."""
 SILENT_GAP_NS = 100_000_000
 """Stamps that jump by more than this (and four samples) are a gap, whatever the decoder says."""
+COUNTED_GAP_NS = 86_400 * 1_000_000_000
+"""A stream that broke off longer ago was not lost but over."""
 LOSSLESS_LSB = 0.01
 """Values within this part of a step of a whole number of steps are that number: float32 has that
 much rounding at full scale (2**15 steps * 2**-24), a value that is not quantised has not."""
@@ -49,6 +52,8 @@ class Batcher:
     clock: DeviceClock
     counters: BatchCounters = field(default_factory=BatchCounters)
     next_seq: int = 0
+    follows: StreamEnd | None = None
+    """Where the sensor's stream broke off before this session: what is missing since is a gap."""
     _pieces: list[_Piece] = field(default_factory=list)
     _next_device_ns: float | None = None
     _gap: bool = False
@@ -125,6 +130,9 @@ class Batcher:
         n = sum(piece.block.n for piece in pieces)
         first_ns, dt_ns = _even_times(pieces)
         stamp = self.clock.stamp(first_ns, dt_ns, n, gap=self._gap)
+        if self.follows is not None:
+            self._gap, self._lost = True, max(self._lost, _missing(self.follows, stamp.t0_ns))
+            self.follows = None
         batch = Batch(
             session=self.session,
             seq=self.next_seq,
@@ -149,6 +157,12 @@ class Batcher:
         self.next_seq += 1
         self._gap, self._lost, self._new_link = False, 0, False
         return batch
+
+
+def _missing(before: StreamEnd, t0_ns: int) -> int:
+    """Samples between two sessions; 0 when nobody can say: the clock was set, or days went by."""
+    gap_ns = t0_ns - before.end_ns
+    return max(0, round(gap_ns / before.dt_ns) - 1) if gap_ns <= COUNTED_GAP_NS else 0
 
 
 def _without_head(block: SampleBlock, t0_ns: int, overlap_ns: float) -> tuple[SampleBlock, int]:

@@ -219,14 +219,21 @@ class Link:
             (c.max_write_without_response_size for c in self._characteristics()), default=20
         )
 
-    async def perform(self, steps: Generator[Step, bytes | None, T]) -> T:
+    async def perform(
+        self, steps: Generator[Step, bytes | None, T], *, is_start: bool = False
+    ) -> T:
         """Carry out a profile's steps and return what it returns.
+
+        is_start: they start a stream; packets that came before the last command are of an earlier
+        one, which some sensors carry on with when the link comes back, and are thrown away.
 
         Raises RadioError, and whatever the profile raises.
         """
         try:
             step = next(steps)
             while True:
+                if is_start and isinstance(step, Write):
+                    self._packets.clear()
                 try:
                     answer = await self._do(step)
                 except TimeoutError:

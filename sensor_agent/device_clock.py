@@ -157,37 +157,45 @@ def _hull_slope(points: deque[tuple[float, float]]) -> float:
 
 
 class HostUtc:
-    """The one offset UTC - monotonic of an agent run, shared by its sensors.
+    """The offset UTC - monotonic of an agent run, shared by its sensors.
 
     Monotonic time carries the samples; UTC is laid over it. The offset is measured when the run
     begins and again at every batch. A forward step (first NTP answer after boot, wake-up from
     suspend) is followed at once. A backward step up to MAX_BACK_STEP_NS is followed too, and the
-    stamps approach it by slewing, because they must not run backwards. A larger backward step is
-    not followed before the agent's next start: until then the stamps stay consistent with each
-    other, ahead of the new UTC by the step, and `err_ns` says so.
+    stamps approach it by slewing, because they must not run backwards. A larger backward step
+    begins a new era: what belongs to the old one keeps its offset, and sessions begin anew.
     """
 
     def __init__(self, clock: HostClock) -> None:
         self._clock = clock
-        self._offset_ns = clock.utc_ns() - clock.monotonic_ns()
-        self.err_ns = 0
-        """Known disagreement with the host's present UTC."""
+        self._offsets_ns = [clock.utc_ns() - clock.monotonic_ns()]
+        self._is_used = False
 
-    def offset_ns(self) -> int:
-        """Present UTC - monotonic by the rule above."""
+    @property
+    def era(self) -> int:
+        """Number of the present era, after a look at the clock."""
         measured_ns = self._clock.utc_ns() - self._clock.monotonic_ns()
-        back_ns = self._offset_ns - measured_ns
-        if back_ns <= MAX_BACK_STEP_NS:
-            self._offset_ns, self.err_ns = measured_ns, 0
-        else:
-            if not self.err_ns:
-                log.warning(
-                    "the host's clock was set back by %d s; samples keep the time from before it, "
-                    "restart the agent to follow the new time",
-                    back_ns // SECOND_NS,
-                )
-            self.err_ns = back_ns
-        return self._offset_ns
+        step_ns = measured_ns - self._offsets_ns[-1]
+        if self._is_used and step_ns < -MAX_BACK_STEP_NS:
+            log.warning(
+                "this machine's clock was set back by %d s; samples follow the new time from now "
+                "on, those before it keep theirs",
+                -step_ns // SECOND_NS,
+            )
+            self._offsets_ns.append(measured_ns)
+        elif self._is_used and step_ns > MAX_BACK_STEP_NS:
+            log.warning(
+                "this machine's clock was set forward by %d s; samples follow it from now on, "
+                "those before it keep theirs",
+                step_ns // SECOND_NS,
+            )
+        self._offsets_ns[-1] = measured_ns
+        return len(self._offsets_ns) - 1
+
+    def offset_ns(self, era: int) -> int:
+        """UTC - monotonic of an era by the rule above."""
+        self._is_used = True
+        return self._offsets_ns[-1] if era == self.era else self._offsets_ns[era]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +215,22 @@ class DeviceClock:
     goes on with the block.
     """
 
-    def __init__(self, utc: HostUtc) -> None:
-        self._utc = utc
+    def __init__(self, utc: HostUtc, after_ns: int | None = None) -> None:
+        """after_ns: UTC that every stamp lies behind."""
+        self._utc, self._era = utc, utc.era
         self._fit: LatencyEnvelope | None = None
         self._fit_began_ns = 0
         self._newest_device_ns = 0
         self._counted = 0  # samples since the fit began, for sensors without stamps
         self._new_link = False
         self._reset = False
-        self._end: tuple[int | None, int] | None = None  # (device, UTC) of the last stamped sample
+        # (device, UTC) of the last stamped sample
+        self._end: tuple[int | None, int] | None = None if after_ns is None else (None, after_ns)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the host's clock was set back so far that a new session must begin."""
+        return self._utc.era != self._era
 
     @property
     def drift_ppm(self) -> float | None:
@@ -228,7 +243,7 @@ class DeviceClock:
 
     def utc_ns(self, monotonic_ns: int) -> int:
         """UTC of a host monotonic time."""
-        return monotonic_ns + self._utc.offset_ns()
+        return monotonic_ns + self._utc.offset_ns(self._era)
 
     def link_started(self) -> None:
         """The connection is new: the device clock may have restarted without a sign."""
@@ -276,7 +291,7 @@ class DeviceClock:
         before them. Never at or before a sample stamped earlier."""
         if self._fit is None:
             raise RuntimeError("stamp() before observe()")
-        offset_ns = self._utc.offset_ns()
+        offset_ns = self._utc.offset_ns(self._era)
         first, last = round(first_ns), round(first_ns + (n - 1) * dt_ns)
         t0_ns = self._fit.host_ns(first) + offset_ns
         t1_ns = self._fit.host_ns(last) + offset_ns
@@ -297,7 +312,7 @@ class DeviceClock:
             step_ns = (t1_ns + ahead_ns - t0_ns) / (n - 1)
         step = max(1, round(step_ns))
         self._end, self._reset = (last, t0_ns + (n - 1) * step), False
-        err_ns = self._fit.err_ns() + abs(ahead_ns) + self._utc.err_ns
+        err_ns = self._fit.err_ns() + abs(ahead_ns)
         return Stamp(t0_ns, step, err_ns, flags)
 
 

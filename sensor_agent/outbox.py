@@ -14,51 +14,33 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wire.batch import Batch
+from sensor_agent.outbox_file import OutboxError, OutboxFile
+from wire.batch import Batch, BatchError
 from wire.codec import decode, encode
 from wire.messages import Loss
 from wire.topics import Kind, sensor_topic
 
-SCHEMA_VERSION = 1
+__all__ = ["Dropped", "Message", "Outbox", "OutboxError", "StreamEnd"]
+
 MAX_BYTES = 4 << 30
 """4 GiB: about 55 days of one six-axis sensor at 50 Hz, and room left on the smallest SD card."""
 _DROP_SHARE = 0.01
 """When full, this share goes at once: dropping one row per append would cost a search each time."""
 
-_SCHEMA = """
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    sensor TEXT,
-    session TEXT,
-    seq INTEGER,
-    floor_seq INTEGER,
-    n INTEGER NOT NULL DEFAULT 0,
-    topic TEXT NOT NULL,
-    payload BLOB NOT NULL
-);
-CREATE UNIQUE INDEX message_batch ON message (session, seq) WHERE seq IS NOT NULL;
-CREATE INDEX message_small ON message (id) WHERE seq IS NULL;
-CREATE TABLE dropped (
-    at_ns INTEGER NOT NULL,
-    sensor TEXT NOT NULL,
-    session TEXT NOT NULL,
-    first_seq INTEGER NOT NULL,
-    last_seq INTEGER NOT NULL,
-    batches INTEGER NOT NULL,
-    samples INTEGER NOT NULL
-);
-CREATE TABLE owner (wearer TEXT NOT NULL);
-"""
-
-
-class OutboxError(Exception):
-    """The outbox cannot be used; the text says what to do next."""
+MAX_AGE_S = 60 * 86400.0
+"""Older batches go, on record: whoever was cut off for two months starts with what is useful."""
+TRUST_S = 3600.0
+"""Age is by the host's clock, which may be years off after a boot: nothing is too old before it
+has gone evenly for so long."""
+_STEP_NS = 60 * 10**9
+_COMMIT_ROWS = 1000
+"""Deleted in one transaction: a full disk has little room for the log of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +61,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """The newest sample of a sensor that was put on disk."""
+
+    end_ns: int
+    """UTC as it was stamped."""
+    dt_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Batches given up because the outbox was full: the loss on record."""
 
@@ -94,37 +85,49 @@ class Dropped:
 class Outbox:
     """The messages of one wearer. Thread-safe; every method raises OutboxError."""
 
-    def __init__(self, path: Path, wearer: str, max_bytes: int = MAX_BYTES) -> None:
-        self.path, self.wearer, self._max_bytes = path, wearer, max_bytes
+    def __init__(
+        self,
+        path: Path,
+        wearer: str,
+        max_bytes: int = MAX_BYTES,
+        max_age_s: float = MAX_AGE_S,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.path, self.wearer = path, wearer
+        self._max_age_ns, self._monotonic_ns = round(max_age_s * 1e9), monotonic_ns
         self._lock = threading.Lock()
+        self._utc0_ns = self._even_since_ns = 0
+        self._file = OutboxFile(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise OutboxError(_advice(path, error)) from error
-        try:
-            self._open()
+            self._own()
+            found = self._rows("SELECT session FROM newest")
+            self._newest: str | None = found[0][0] if found else None
+            self._max_pages = max(64, max_bytes // self._pragma("page_size"))
         except BaseException:
-            self._db.close()
+            self._file.close()
             raise
 
     def close(self) -> None:
         """Release the file."""
         with self._lock:
-            self._db.close()
+            self._file.close()
 
     def append(self, batches: Iterable[tuple[str, Batch]], now_ns: int) -> list[Dropped]:
         """Put (sensor, batch) pairs on disk, durable on return; their `floor_seq` is set here.
 
         Returns what had to be dropped to make room, already on record; `now_ns` is UTC.
         """
-        with self._lock, self._transaction():
-            for sensor, batch in batches:
+        new = list(batches)
+        if not new:
+            return []
+
+        def insert(db: sqlite3.Connection) -> list[Dropped]:
+            for sensor, batch in new:
                 lowest = self._floor(batch.session)
                 floor = batch.seq if lowest is None else min(lowest, batch.seq)
-                self._db.execute(
-                    "INSERT INTO message (kind, sensor, session, seq, floor_seq, n, topic, payload)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                db.execute(
+                    "INSERT INTO message (kind, sensor, session, seq, floor_seq, n, topic, payload,"
+                    " at_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         Kind.IMU,
                         sensor,
@@ -134,16 +137,49 @@ class Outbox:
                         batch.n,
                         sensor_topic(self.wearer, sensor, Kind.IMU),
                         encode(dataclasses.replace(batch, floor_seq=floor)),
+                        now_ns,
                     ),
                 )
-            return self._make_room(now_ns)
+            ends = {s: (b.t0_ns + (b.n - 1) * b.dt_ns, b.dt_ns) for s, b in new}
+            db.executemany(
+                "INSERT OR REPLACE INTO stream VALUES (?, ?, ?)",
+                [(sensor, *end) for sensor, end in ends.items()],
+            )
+            newest = max(b.session for _, b in new)
+            if newest > (self._newest or ""):
+                db.execute("DELETE FROM newest")
+                db.execute("INSERT INTO newest VALUES (?)", (newest,))
+                self._newest = newest
+            return self._make_room(db, now_ns)
+
+        size = sum(channel.raw.nbytes for _, b in new for channel in b.channels.values())
+        with self._lock:
+            dropped: list[Dropped] = self._file.append(insert, size + 200 * len(new))
+        return dropped
+
+    def stream_ends(self) -> dict[str, StreamEnd]:
+        """Where the stream of each sensor broke off, if its agent did not end it in order."""
+        rows = self._rows("SELECT sensor, end_ns, dt_ns FROM stream")
+        return {sensor: StreamEnd(end_ns, dt_ns) for sensor, end_ns, dt_ns in rows}
+
+    def newest_session(self) -> str | None:
+        """The session that began last of all whose batches were ever held."""
+        return self._newest
+
+    def stream_ended(self) -> None:
+        """All sensors have been told to stop: what follows later is no gap."""
+        with self._lock:
+            self._file.write(lambda db: db.execute("DELETE FROM stream"))
 
     def append_small(self, kind: Kind, topic: str, payload: bytes) -> None:
         """Put a birth or a mark on disk, durable on return."""
-        with self._lock, self._transaction():
-            self._db.execute(
-                "INSERT INTO message (kind, topic, payload) VALUES (?, ?, ?)",
-                (kind, topic, payload),
+        with self._lock:
+            self._file.append(
+                lambda db: db.execute(
+                    "INSERT INTO message (kind, topic, payload) VALUES (?, ?, ?)",
+                    (kind, topic, payload),
+                ),
+                len(payload) + 200,
             )
 
     def commit(self, session: str, seq: int) -> tuple[int, int]:
@@ -151,19 +187,20 @@ class Outbox:
 
         Returns how many batches and samples that were.
         """
-        with self._lock, self._transaction():
-            batches, samples = self._db.execute(
-                "SELECT count(*), coalesce(sum(n), 0) FROM message WHERE session = ? AND seq <= ?",
-                (session, seq),
-            ).fetchone()
-            self._db.execute("DELETE FROM message WHERE session = ? AND seq <= ?", (session, seq))
-            return batches, samples
+        batches = samples = 0
+        while True:
+            with self._lock:
+                count, held = self._file.write(lambda db: _delete_oldest(db, session, seq))
+            batches, samples = batches + count, samples + held
+            if count < _COMMIT_ROWS:
+                return batches, samples
 
     def delivered(self, ids: Iterable[int]) -> None:
         """The broker has acknowledged these births or marks: delete them."""
-        with self._lock, self._transaction():
-            self._db.executemany(
-                "DELETE FROM message WHERE id = ? AND seq IS NULL", [(i,) for i in ids]
+        rows = [(i,) for i in ids]
+        with self._lock:
+            self._file.write(
+                lambda db: db.executemany("DELETE FROM message WHERE id = ? AND seq IS NULL", rows)
             )
 
     def batches_after(self, after_id: int, limit: int) -> list[Message]:
@@ -203,8 +240,8 @@ class Outbox:
 
     def give_up(self, gone: Dropped) -> None:
         """Put on record what was lost before it came here."""
-        with self._lock, self._transaction():
-            self._record([gone])
+        with self._lock:
+            self._file.append(lambda db: _record(db, [gone]), 200)
 
     def losses(self) -> dict[str, list[Loss]]:
         """Sensor -> everything ever given up of it, ranges that follow each other as one."""
@@ -224,78 +261,48 @@ class Outbox:
             ranges.append(loss)
         return found
 
-    def _open(self) -> None:
-        try:
-            self._db.execute("PRAGMA busy_timeout = 5000")  # a predecessor may still be stopping
-            self._db.execute(
-                "PRAGMA locking_mode = EXCLUSIVE"
-            )  # a second agent is told, not let in
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                self._db.executescript(
-                    f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-                )
-            elif version != SCHEMA_VERSION:
-                raise OutboxError(
-                    f"outbox {self.path.name} has schema {version}, this program knows "
-                    f"{SCHEMA_VERSION}; deliver it with the version that wrote it, or move it away"
-                )
-            self._own()
-            page = int(self._db.execute("PRAGMA page_size").fetchone()[0])
-            self._max_pages = max(64, self._max_bytes // page)
-        except sqlite3.Error as error:
-            raise OutboxError(_advice(self.path, error)) from error
-
     def _own(self) -> None:
-        row = self._db.execute("SELECT wearer FROM owner").fetchone()
-        if row is not None and row[0] != self.wearer:
-            if self._db.execute("SELECT 1 FROM message LIMIT 1").fetchone():
-                raise OutboxError(
-                    f"outbox {self.path.name} still holds data of wearer {row[0]!r}; deliver it "
-                    f"by running the agent for that wearer, or give another --outbox file"
-                )
-            self._db.execute("DELETE FROM owner")
-            row = None
-        if row is None:
-            self._db.execute("INSERT INTO owner VALUES (?)", (self.wearer,))
+        row = self._rows("SELECT wearer FROM owner")
+        if row and row[0][0] == self.wearer:
+            return
+        if row and not self.is_empty():
+            raise OutboxError(
+                f"outbox {self.path.name} still holds data of wearer {row[0][0]!r}; deliver it "
+                f"by running the agent for that wearer, or give another --outbox file"
+            )
+
+        def take(db: sqlite3.Connection) -> None:
+            for table in ("owner", "stream"):
+                db.execute(f"DELETE FROM {table}")  # noqa: S608 (constants)
+            db.execute("INSERT INTO owner VALUES (?)", (self.wearer,))
+
+        self._file.write(take)
 
     def _floor(self, session: str) -> int | None:
-        row = self._db.execute(
+        lowest: int | None = self._file.rows(
             "SELECT min(seq) FROM message WHERE session = ? AND seq >= 0", (session,)
-        )
-        lowest: int | None = row.fetchone()[0]
+        )[0][0]
         return lowest
 
-    def _make_room(self, now_ns: int) -> list[Dropped]:
-        if self._used_pages() <= self._max_pages:
-            return []
-        count = int(self._db.execute("SELECT count(*) FROM message").fetchone()[0])
-        limit = max(1, round(count * _DROP_SHARE))
-        rows = self._db.execute(
-            "SELECT sensor, session, min(seq), max(seq), count(*), sum(n) FROM (SELECT * FROM"
-            " message WHERE seq IS NOT NULL ORDER BY id LIMIT ?) GROUP BY session, sensor",
-            (limit,),
-        ).fetchall()
-        gone = [Dropped(now_ns, *row) for row in rows]
-        self._db.execute(
-            "DELETE FROM message WHERE id IN"
-            " (SELECT id FROM message WHERE seq IS NOT NULL ORDER BY id LIMIT ?)",
-            (limit,),
-        )
-        self._record(gone)
+    def _make_room(self, db: sqlite3.Connection, now_ns: int) -> list[Dropped]:
+        gone: list[Dropped] = []
+        if (before_ns := self._too_old_ns(now_ns)) is not None:
+            gone += _drop(db, now_ns, "at_ns BETWEEN 1 AND ?", (before_ns,), _COMMIT_ROWS)
+        if self._pragma("page_count") - self._pragma("freelist_count") > self._max_pages:
+            count = int(db.execute("SELECT count(*) FROM message").fetchone()[0])
+            gone += _drop(db, now_ns, "1", (), max(1, round(count * _DROP_SHARE)))
         return gone
 
-    def _record(self, gone: Iterable[Dropped]) -> None:
-        self._db.executemany(
-            "INSERT INTO dropped VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [dataclasses.astuple(d) for d in gone],
-        )
+    def _too_old_ns(self, now_ns: int) -> int | None:
+        """UTC before which batches are too old, None while the host's clock is not trusted."""
+        monotonic_ns = self._monotonic_ns()
+        if abs(now_ns - monotonic_ns - self._utc0_ns) > _STEP_NS:
+            self._utc0_ns, self._even_since_ns = now_ns - monotonic_ns, monotonic_ns
+        is_trusted = monotonic_ns - self._even_since_ns >= TRUST_S * 1e9
+        return now_ns - self._max_age_ns if is_trusted else None
 
-    def _used_pages(self) -> int:
-        pages = int(self._db.execute("PRAGMA page_count").fetchone()[0])
-        return pages - int(self._db.execute("PRAGMA freelist_count").fetchone()[0])
+    def _pragma(self, name: str) -> int:
+        return int(self._file.rows(f"PRAGMA {name}")[0][0])
 
     def _messages(self, where: str, values: Sequence[object], limit: int) -> list[Message]:
         """A batch tells the present floor: what lay below may have gone since it was written, and
@@ -313,50 +320,55 @@ class Outbox:
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise OutboxError(_advice(self.path, error)) from error
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db, self.path)
+            return self._file.rows(sql, values)
 
 
-class _Transaction:
-    """All or nothing, with sqlite's errors turned into OutboxError."""
+def _delete_oldest(db: sqlite3.Connection, session: str, seq: int) -> tuple[int, int]:
+    """Delete up to _COMMIT_ROWS batches of a session up to `seq`; (batches, samples)."""
+    rows = db.execute(
+        "SELECT seq, n FROM message WHERE session = ? AND seq BETWEEN 0 AND ? ORDER BY seq LIMIT ?",
+        (session, seq, _COMMIT_ROWS),
+    ).fetchall()
+    if rows:
+        db.execute(
+            "DELETE FROM message WHERE session = ? AND seq BETWEEN 0 AND ?", (session, rows[-1][0])
+        )
+    return len(rows), sum(n for _, n in rows)
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
-        self._db, self._path = db, path
 
-    def __enter__(self) -> None:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            raise OutboxError(_advice(self._path, error)) from error
+def _drop(
+    db: sqlite3.Connection, now_ns: int, where: str, values: Sequence[object], limit: int
+) -> list[Dropped]:
+    """Give up the oldest batches of those meant, on record."""
+    oldest = f"SELECT * FROM message WHERE seq IS NOT NULL AND {where} ORDER BY id LIMIT ?"  # noqa: S608
+    rows = db.execute(
+        "SELECT sensor, session, min(seq), max(seq), count(*), sum(n)"  # noqa: S608 (constants)
+        f" FROM ({oldest}) GROUP BY session, sensor",
+        (*values, limit),
+    ).fetchall()
+    if not rows:
+        return []
+    gone = [Dropped(now_ns, *row) for row in rows]
+    db.execute(f"DELETE FROM message WHERE id IN (SELECT id FROM ({oldest}))", (*values, limit))  # noqa: S608
+    _record(db, gone)
+    return gone
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            self._db.execute("ROLLBACK" if error else "COMMIT")
-        except sqlite3.Error as problem:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise OutboxError(_advice(self._path, problem)) from problem
-        if isinstance(error, sqlite3.Error):
-            raise OutboxError(_advice(self._path, error)) from error
+
+def _record(db: sqlite3.Connection, gone: Iterable[Dropped]) -> None:
+    db.executemany(
+        "INSERT INTO dropped VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [dataclasses.astuple(d) for d in gone],
+    )
 
 
 def _with_floor(payload: bytes, was: int | None, floor: int | None) -> bytes:
     if was == floor or floor is None:
         return payload
-    return encode(dataclasses.replace(decode(payload), floor_seq=floor))
+    try:
+        return encode(dataclasses.replace(decode(payload), floor_seq=floor))
+    except BatchError:  # the disk has spoilt it: ingest puts it on record with the reason
+        return payload
 
 
 def _follows(before: Loss, loss: Loss) -> bool:
     return before.session == loss.session and loss.first_seq <= before.last_seq + 1
-
-
-def _advice(path: Path, error: Exception) -> str:
-    return (
-        f"outbox {path.name} cannot be used ({error}); check that the disk is not full, that the "
-        "file may be written, and that no other agent uses it"
-    )

@@ -23,7 +23,8 @@ from firmware_profiles.registry import match, profile
 from sensor_agent.batcher import Batcher
 from sensor_agent.ble import Link, Packet, Radio, RadioError, Sighting
 from sensor_agent.clock import HostClock
-from sensor_agent.device_clock import SECOND_NS, DeviceClock, HostUtc
+from sensor_agent.device_clock import MAX_BACK_STEP_NS, SECOND_NS, DeviceClock, HostUtc
+from sensor_agent.outbox import StreamEnd
 from sensor_agent.state import Backoff, Event, State, next_state
 from wire.batch import Batch
 from wire.ids import check_sensor, new_session
@@ -91,19 +92,24 @@ class SensorSession:
         *,
         claimed: set[str],
         silence_s: float = SILENCE_S,
+        new_id: Callable[[], str] = new_session,
+        follows: StreamEnd | None = None,
         emit: Callable[[str, list[Batch]], None],
         announce: Callable[[str, Birth], None],
         changed: Callable[[], None],
     ) -> None:
-        """claimed: addresses that this agent's sessions use, shared by them; emit, announce and
-        changed are told batches, births and new states."""
+        """claimed: addresses that this process's sessions use, shared by them; follows: where the
+        sensor's stream broke off in an earlier run; emit, announce and changed are told batches,
+        births and new states."""
         self.config = config
-        self.session = new_session()
+        self.session = new_id()
         self.state = State.WAITING
         self.problem: str | None = None
         """Why there is no stream, with advice; None when nothing is wrong."""
         self.counters = LinkCounters()
-        self.batcher = Batcher(self.session, DeviceClock(utc))
+        self._utc, self._new_id = utc, new_id
+        self.batcher = Batcher(self.session, DeviceClock(utc, _after(follows, clock)))
+        self.batcher.follows = follows
         self.given_up_samples = 0
         """Samples that the agent took and had to drop."""
         self.last_stamp_ns: int | None = None
@@ -116,6 +122,7 @@ class SensorSession:
         self._battery_pct: int | None = None
         self._clock_err_ns: int | None = None
         self._birth: Birth | None = None
+        self._found: Profile | None = None
 
     async def run(self) -> None:
         """Stream until cancelled; then the sensor is told to stop and the rest is handed on."""
@@ -168,7 +175,7 @@ class SensorSession:
         try:
             self._to(Event.CONNECTED)
             request = replace(self.config.request, host_utc_us=self._clock.utc_ns() // 1000)
-            decoder = await link.perform(found.configure(request, link.mtu))
+            decoder = await link.perform(found.configure(request, link.mtu), is_start=True)
             self._to(Event.CONFIGURED)
             self._begin(found, decoder)
             await self._stream(link, decoder)
@@ -234,6 +241,20 @@ class SensorSession:
         self.batcher.link_started()
         self.counters.streams += 1
         self.problem = None
+        self._tell(found, decoder)
+        log.info("sensor %s streams at %g Hz", self.config.sensor, decoder.settings.rate_hz)
+
+    def _renew(self, decoder: Decoder) -> None:
+        """The host's clock was set back: what follows belongs to a new session."""
+        self._hand_on(self.batcher.flush())
+        self.session = self._new_id()
+        self.batcher = Batcher(self.session, DeviceClock(self._utc), self.batcher.counters)
+        if self._found is not None:
+            self._tell(self._found, decoder)
+
+    def _tell(self, found: Profile, decoder: Decoder) -> None:
+        """Announce the session when there is something new to say of it."""
+        self._found = found
         settings = decoder.settings
         birth = Birth(
             session=self.session,
@@ -249,7 +270,6 @@ class SensorSession:
         if birth != self._birth:
             self._birth = birth
             self._announce(self.config.sensor, birth)
-        log.info("sensor %s streams at %g Hz", self.config.sensor, settings.rate_hz)
 
     async def _stream(self, link: Link, decoder: Decoder) -> None:
         """Take packets until the link is lost, silent, or the sensor ends the stream."""
@@ -274,6 +294,8 @@ class SensorSession:
 
     def _take(self, packets: list[Packet], decoder: Decoder) -> bool:
         """Decode packets and hand on what became full; True when there were samples."""
+        if self.batcher.clock.is_over:
+            self._renew(decoder)
         any_samples = False
         pairs = [(packet.characteristic, packet.data) for packet in packets]
         for place, found in decode_all(decoder, pairs):
@@ -336,6 +358,13 @@ class SensorSession:
         if problem != self.problem:
             log.warning("sensor %s: %s", self.config.sensor, problem)
         self.problem = problem
+
+
+def _after(follows: StreamEnd | None, clock: HostClock) -> int | None:
+    """What the first stamp must lie behind; nothing when the clock has been set since."""
+    if follows is None or follows.end_ns - clock.utc_ns() > MAX_BACK_STEP_NS:
+        return None
+    return follows.end_ns
 
 
 def _raise_if_cancelled() -> None:

@@ -50,6 +50,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+@contextmanager
+def tiny_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own of a few megabytes, to be filled up. Needs root."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 @dataclass
 class Mosquitto:
     """A mosquitto with the configuration, password file and ACL of a deployment."""
@@ -131,6 +142,30 @@ class Influx:
     database: str
     user: str
     password: str
+    command: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def start(self) -> None:
+        """Again, with what it has on disk."""
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until_listening(self.port, self.process)
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def query(self, statement: str) -> None:
+        """Run one statement as the admin; the answer must be free of errors."""
+        _query(self, statement)
 
 
 @contextmanager
@@ -159,20 +194,17 @@ max-row-limit = 0
 level = "error"
 """
     )
-    process = subprocess.Popen(
-        [binary, "-config", folder / "influxdb.conf"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     influx = Influx(f"http://127.0.0.1:{port}", "trunkline", "trunkline", "only-for-this-test")
+    influx.command = (str(binary), "-config", str(folder / "influxdb.conf"))
     try:
-        wait_until_listening(port, process)
+        influx.start()
         user = f"{influx.user} WITH PASSWORD '{influx.password}' WITH ALL PRIVILEGES"
         _query(influx, f"CREATE USER {user}")
         _query(influx, f"CREATE DATABASE {influx.database}")
         yield influx
     finally:
-        stop(process)
+        if influx.process is not None:
+            stop(influx.process)
 
 
 def _query(influx: Influx, query: str) -> None:

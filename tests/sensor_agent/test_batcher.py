@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from firmware_profiles.base import Quantity, SampleBlock
 from sensor_agent.batcher import Batcher
 from sensor_agent.device_clock import DeviceClock, HostUtc
-from tests.sensor_agent.timebase import SECOND_NS, Sensor, StillClock
+from sensor_agent.outbox import StreamEnd
+from tests.sensor_agent.timebase import SECOND_NS, UTC0_NS, Sensor, StillClock
 from wire.batch import Batch, Flag
 from wire.ids import new_session
 
@@ -171,3 +172,19 @@ def test_another_set_of_quantities_begins_another_batch(batcher: Batcher) -> Non
     batches += batcher.add(both, sensor.true_ns(124)) + batcher.flush()
     assert [sorted(b.channels) for b in batches][-2:] == [["accel"], ["accel", "gyro"]]
     assert numbers(batches) == list(range(124))
+
+
+def test_what_is_missing_since_an_earlier_run_is_a_gap(batcher: Batcher) -> None:
+    sensor = Sensor()
+    batcher.follows = StreamEnd(UTC0_NS + sensor.true_ns(0) - 10 * SECOND_NS, 20_000_000)
+    batches = feed(batcher, sensor, list(range(60)))
+    assert batches[0].flags & Flag.GAP_BEFORE
+    assert batches[0].lost in {499, 500}  # 5 ms of delay lie in the stamps
+    assert not any(b.flags or b.lost for b in batches[1:])
+
+
+def test_a_stream_that_ended_days_ago_is_a_gap_of_unknown_size(batcher: Batcher) -> None:
+    batcher.follows = StreamEnd(UTC0_NS - 3 * 86_400 * SECOND_NS, 20_000_000)
+    (first, *_) = feed(batcher, Sensor(), list(range(60)))
+    assert first.flags & Flag.GAP_BEFORE
+    assert first.lost == 0

@@ -200,7 +200,7 @@ def test_host_utc_set_back_a_little_is_slewed() -> None:
     assert abs(errors[-1] + SECOND_NS) < 20 * MS
 
 
-def test_host_utc_set_back_far_is_not_followed_and_said_once(
+def test_host_utc_set_back_far_begins_a_new_era_and_is_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rig = Rig(Sensor())
@@ -208,11 +208,22 @@ def test_host_utc_set_back_far_is_not_followed_and_said_once(
     rig.feed(arrivals[:150])
     rig.host.utc_step_ns = -3600 * SECOND_NS
     with caplog.at_level(logging.WARNING):
+        assert rig.clock.is_over
         rig.feed(arrivals[150:])
-    assert np.abs(rig.errors_ns()).max() < 20 * MS  # consistent with the time before the step
-    assert rig.batches[-1].clock_err_ns >= 3600 * SECOND_NS
-    assert [r.message for r in caplog.records if "restart the agent" in r.message]
-    assert len(caplog.records) == 1
+    assert np.abs(rig.errors_ns()).max() < 20 * MS  # what belongs to the old era keeps its time
+    assert len([r for r in caplog.records if "set back by 3600 s" in r.message]) == 1
+    later = DeviceClock(rig.clock._utc)
+    assert not later.is_over
+    assert later.utc_ns(0) - rig.clock.utc_ns(0) == -3600 * SECOND_NS
+
+
+def test_a_clock_that_is_set_before_the_first_stamp_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = Rig(Sensor())
+    rig.host.utc_step_ns = -(10**9) * SECOND_NS
+    assert not rig.clock.is_over
+    assert not caplog.records
 
 
 def test_a_stamp_needs_a_fit() -> None:

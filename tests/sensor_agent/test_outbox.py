@@ -185,13 +185,6 @@ def test_a_foreign_schema_is_refused(path: Path) -> None:
         Outbox(path, "w1")
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    path.write_bytes(b"not a database, but long enough to be looked at" * 40)
-    with pytest.raises(OutboxError, match="check that"):
-        Outbox(path, "w1")
-
-
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match="check that"):

@@ -231,6 +231,42 @@ async def test_stop_hands_on_what_was_not_a_full_batch(desk: Desk, still: Motion
     assert sensor.encoder.stream is None
 
 
+async def test_a_clock_set_back_begins_a_new_session_by_itself(
+    desk: Desk, still: Motion, world: VirtualWorld
+) -> None:
+    await world.add_sensor("movesense", still)
+    async with desk.running() as session:
+        await until(lambda: len(desk.batches) >= 3)
+        first, before = session.session, len(desk.batches)
+        world.clock.set_utc(0, world.clock._utc0_ns - 3600 * 10**9)  # type: ignore[attr-defined]
+        await until(lambda: desk.batches[-1].session != first)
+        await until(lambda: len(desk.batches) >= before + 4)
+    old = [b for b in desk.batches if b.session == first]
+    new = [b for b in desk.batches if b.session != first]
+    assert [b.seq for b in new] == list(range(len(new)))
+    assert 3590e9 < old[-1].t_ns[-1] - new[0].t0_ns < 3600e9
+    assert [birth.session for birth in desk.births] == [first, session.session]
+    assert sum(b.n for b in desk.batches) == session.batcher.counters.samples
+
+
+async def test_what_an_earlier_stream_still_sends_is_not_taken_for_this_one(
+    desk: Desk, world: VirtualWorld
+) -> None:
+    """A Polar H10 goes on streaming when the link is lost, and is started again by the agent."""
+    at = np.arange(50 * 600)[:, None] * np.array([9.80665e-3, 0, 0])
+    sensor = await world.add_sensor("polar_h10", Motion(50.0, at % 30.0))
+    async with desk.running("polar_h10"):
+        for count in (3, 6, 9, 12, 15):
+            await until(lambda: len(desk.batches) >= count)  # noqa: B023
+            sensor.lose_link()
+    values = np.concatenate([b.channels["accel"].si()[:, 0] for b in desk.batches])
+    numbers = np.rint(values / 9.80665e-3).astype(int)
+    starts = np.cumsum([b.n for b in desk.batches])[:-1]
+    gaps = np.flatnonzero((np.diff(numbers) != 1) & (np.diff(numbers) > 0)) + 1
+    assert set(gaps) <= set(starts)
+    assert len(gaps) >= 3
+
+
 @pytest.mark.parametrize("error", [RadioError("gone", "wait"), RuntimeError("HCI")])
 async def test_a_radio_that_turns_cancellation_into_an_error_is_stopped_all_the_same(
     desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch, error: Exception

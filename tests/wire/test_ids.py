@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ulid import ULID
 
 from wire import ids
 
@@ -44,3 +45,9 @@ def test_sessions_are_unique_and_checked() -> None:
         ids.session_bytes("not a ulid")
     with pytest.raises(ids.IdError):
         ids.session_text(b"short")
+
+
+def test_a_session_sorts_behind_the_one_before_whatever_the_clock_says() -> None:
+    future = str(ULID.from_timestamp(4e9))
+    assert future < (second := ids.new_session(after=future)) < ids.new_session(after=second)
+    assert ids.new_session(after=str(ULID.from_timestamp(1e9))) < future

@@ -1,0 +1,1 @@
+"""Faults on purpose: what is killed, wiped, filled up, refused or fed with rubbish, and no loss."""
