@@ -272,7 +272,7 @@ class Agent:
     def _note(self, dropped: list[Dropped]) -> None:
         for gone in dropped:
             log.warning(
-                "the outbox is full or too old: batches %d-%d of sensor %s were dropped, on record; "
+                "the outbox is full or too old: batches %d-%d of sensor %s dropped, on record; "
                 "check the connection to the broker and that ingest runs",
                 gone.first_seq,
                 gone.last_seq,

@@ -59,11 +59,12 @@ class Batcher:
     _gap: bool = False
     _lost: int = 0
     _new_link: bool = False
+    _is_first: bool = False
 
     def link_started(self) -> None:
         """Blocks come over a new connection from now on; what was held has been flushed."""
         self.clock.link_started()
-        self._new_link = self.next_seq > 0
+        self._new_link, self._is_first = self.next_seq > 0, True
 
     def add(self, block: SampleBlock, arrival_ns: int) -> list[Batch]:
         """Take a block that arrived at host monotonic `arrival_ns`; batches that became full."""
@@ -82,7 +83,7 @@ class Batcher:
                 if not block.n:
                     return done
                 lost = 0
-            elif not lost and ahead_ns > max(4 * block.device_dt_ns, SILENT_GAP_NS):
+            elif not lost and ahead_ns > self._silent_gap_ns(block.device_dt_ns):
                 lost = round(ahead_ns / block.device_dt_ns)
         if lost or self._changes_shape(block):
             done += self.flush()
@@ -91,7 +92,7 @@ class Batcher:
             self._lost += lost
             self.counters.lost_samples += lost
         self._pieces.append(_Piece(t0_ns, block, arrival_ns))
-        self._next_device_ns = t0_ns + block.n * block.device_dt_ns
+        self._next_device_ns, self._is_first = t0_ns + block.n * block.device_dt_ns, False
         self.counters.samples += block.n
         if self.clock.settled(arrival_ns) and self._held_s() >= BATCH_S:
             done += self.flush()
@@ -103,6 +104,10 @@ class Batcher:
         while self._pieces:
             done.append(self._make(self._take()))
         return done
+
+    def _silent_gap_ns(self, dt_ns: float) -> float:
+        """Stamps that jump by more than this are a gap; after a new connection every one is."""
+        return 0.75 * dt_ns if self._is_first else max(4 * dt_ns, SILENT_GAP_NS)
 
     def _held_s(self) -> float:
         return sum(p.block.n * p.block.device_dt_ns for p in self._pieces) * 1e-9

@@ -355,6 +355,8 @@ class Link:
                 return await future
             finally:
                 self._reply = None
+                if future.done() and not future.cancelled():
+                    future.exception()  # taken note of: the send may have failed before it
 
     async def _send(self, step: Write) -> None:
         await self.client.write_gatt_char(

@@ -188,3 +188,12 @@ def test_a_stream_that_ended_days_ago_is_a_gap_of_unknown_size(batcher: Batcher)
     (first, *_) = feed(batcher, Sensor(), list(range(60)))
     assert first.flags & Flag.GAP_BEFORE
     assert first.lost == 0
+
+
+def test_a_few_samples_missing_over_a_new_connection_are_a_gap(batcher: Batcher) -> None:
+    sensor = Sensor(per_block=1)
+    batches = feed(batcher, sensor, list(range(200))) + batcher.flush()
+    batcher.link_started()
+    batches += feed(batcher, sensor, list(range(203, 400))) + batcher.flush()
+    assert [b.lost for b in batches if b.lost] == [3]
+    assert sum(bool(b.flags & Flag.GAP_BEFORE) for b in batches) == 1
