@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -33,17 +34,20 @@ from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.signal.angles import angles_of
 from analytics.signal.calibration import Calibration
-from analytics.signal.frames import Frames, joined_frames
-from analytics.signal.orientation import slow_up
-from analytics.signal.stream import FrameStream
+from analytics.signal.frames import Readings
+from analytics.signal.frames import joined as joined_readings
+from analytics.signal.orientation import Bias, frames_of
+from analytics.signal.stream import ReadingStream
 from analytics.signal.wear import undecided_from, worn_seconds
 
 BLOCK_S: Final = 480
 """Results become final in such pieces; a multiple of the minute that the store keeps together."""
 CONTEXT_S: Final = 30
 """What a block sees before and after itself; longer than any movement and its surroundings."""
+_LEAD_S: Final = 15
+"""More of the past, from which orientation is told and nothing else."""
 _MINUTE_NS: Final = 60 * SECOND_NS
-PIECE: Final = 1 << 15
+PIECE: Final = 1 << 14
 """Samples handled at once: bounds the memory of a long push."""
 
 
@@ -89,6 +93,7 @@ class Live:
 class _State:
     """What is carried from block to block."""
 
+    bias: Bias
     posture: PostureState = field(default_factory=PostureState)
     slouch: SlouchState = field(default_factory=SlouchState)
     bouts: BoutState = field(default_factory=BoutState)
@@ -122,24 +127,31 @@ class Pipeline:
     ) -> None:
         """Samples in time order: t_ns (n,) strictly increasing, accel (n, 3) m/s2, gyro (n, 3)
         rad/s in sensor axes, NaN where one is missing."""
-        values = np.asarray(accel, float)
-        if self.context.has_gyro:
-            turning = np.full_like(values, np.nan) if gyro is None else np.asarray(gyro, float)
-            values = np.concatenate((values, turning), axis=1)
-        # an accelerometer that reads nothing at all is not weightless but silent
-        measured = np.isfinite(values).all(axis=1) & (values[:, :3] != 0.0).any(axis=1)
-        t_ns, values = t_ns[measured], values[measured]
-        if not len(t_ns):
-            return
+        for start in range(0, len(t_ns), PIECE):
+            piece = slice(start, start + PIECE)
+            values = np.empty((6 if self.context.has_gyro else 3, len(t_ns[piece])))
+            values[:3] = accel[piece].T
+            # an accelerometer that reads nothing at all is not weightless but silent
+            silent = ~values[:3].any(axis=0)
+            if self.context.has_gyro:
+                values[3:] = np.nan if gyro is None else gyro[piece].T
+            # a sum is finite when its parts are
+            measured = np.isfinite(values.sum(axis=0)) & ~silent
+            if measured.all():
+                self._push_measured(t_ns[piece], values)
+            elif measured.any():
+                self._push_measured(t_ns[piece][measured], values[:, measured])
+
+    def _push_measured(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Finite samples, (3 or 6, n)."""
         first_ns = t_ns[0] if self._last_ns is None else self._last_ns
         split_ns = int(self.parameters.grid.split_gap_s * SECOND_NS)
-        splits = np.flatnonzero(np.diff(t_ns, prepend=first_ns) > split_ns)
-        cuts = np.union1d(splits, np.arange(0, len(t_ns), PIECE))
-        for start, stop in zip(cuts, [*cuts[1:], len(t_ns)], strict=True):
+        splits = np.flatnonzero(np.diff(t_ns, prepend=first_ns) > split_ns).tolist()
+        for start, stop in pairwise(sorted({0, *splits, len(t_ns)})):
             if start in splits:
                 self._end_segment()
                 self._start_segment()
-            self._push_piece(t_ns[start:stop], values[start:stop])
+            self._push_piece(t_ns[start:stop], values[:, start:stop])
         self._last_ns = int(t_ns[-1])
 
     def final(self) -> Findings | None:
@@ -196,14 +208,14 @@ class Pipeline:
 
     def _start_segment(self) -> None:
         """Begin anew after a gap: nothing is carried over it."""
-        self._stream = FrameStream(
+        self._stream = ReadingStream(
             has_gyro=self.context.has_gyro,
             rate_hz=self.context.rate_hz,
             calibration=self.context.calibration,
             grid=self.parameters.grid,
         )
-        self._state = _State()
-        self._frames: list[Frames] = []
+        self._state = _State(Bias.of(self.context.calibration))
+        self._readings: list[Readings] = []
         self._next_s = 0
         """First second that is not yet observed."""
         self._seen: list[Observations] = []
@@ -212,25 +224,25 @@ class Pipeline:
     def _end_segment(self) -> None:
         self._run_out()
         self._close_episodes()
-        self._frames = []
+        self._readings = []
 
     def _push_piece(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         new = self._stream.push(t_ns, values)
         if new is None:
             return
-        if not self._frames:
+        if not self._readings:
             self._next_s = new.first_s
-        self._frames.append(new)
-        while self._frames[-1].end_s >= self._block_end() + CONTEXT_S:
+        self._readings.append(new)
+        while self._readings[-1].end_s >= self._block_end() + CONTEXT_S:
             self._observe(self._block_end())
             self._read(least_ahead=1)
 
     def _run_out(self) -> None:
         """Observe and read up to the newest sample; the last second is filled up."""
-        if not self._frames:
+        if not self._readings:
             return
-        self._frames = [joined_frames(self._frames).whole_seconds()]
-        end_s = self._frames[-1].end_s
+        self._readings = [joined_readings(self._readings).whole_seconds()]
+        end_s = self._readings[-1].end_s
         while self._next_s < end_s:
             self._observe(min(self._block_end(), end_s))
             self._read(least_ahead=1)
@@ -242,15 +254,15 @@ class Pipeline:
     def _observe(self, stop_s: int) -> None:
         """Observe [next_s, stop_s) with the context that there is."""
         start_s = self._next_s
-        frames = joined_frames(self._frames)
-        view = frames.part(start_s - CONTEXT_S, stop_s + CONTEXT_S).whole_seconds()
-        if not self.context.has_gyro:
-            view = replace(view, up=slow_up(view.up))
+        readings = joined_readings(self._readings)
+        view = readings.part(start_s - CONTEXT_S - _LEAD_S, stop_s + CONTEXT_S).whole_seconds()
+        frames = frames_of(view, self.context.calibration.rotation, self._state.bias)
+        frames = frames.part(start_s - CONTEXT_S, None)
         self._seen.append(
-            observe(view, start_s, stop_s, site=self._site, parameters=self.parameters)
+            observe(frames, start_s, stop_s, site=self._site, parameters=self.parameters)
         )
         self._next_s = stop_s
-        self._frames = [frames.part(stop_s - CONTEXT_S, None)]
+        self._readings = [readings.part(stop_s - CONTEXT_S - _LEAD_S, None)]
 
     # -- from blocks to findings --------------------------------------------------------------
 
@@ -334,7 +346,7 @@ class Pipeline:
         )
 
     def _close_episodes(self) -> None:
-        if not self._frames:
+        if not self._readings:
             return
         end_ns = self._next_s * SECOND_NS
         close(self._state.slouch, self.parameters.slouch)
@@ -352,7 +364,7 @@ class Pipeline:
     def _settled_ns(self, end_ns: int) -> int:
         """Whole minute before which nothing that is still to come can start."""
         settled_s = end_ns // SECOND_NS
-        if self._frames:
+        if self._readings:
             read_s = self._seen[0].first_s if self._seen else self._next_s
             starts = [read_s - CONTEXT_S, self._state.slouch.start_s, self._state.bouts.start_s]
             settled_s = min(s for s in starts if s is not None) - CONTEXT_S // 2
@@ -372,7 +384,7 @@ class Pipeline:
         """A copy that may run to the newest sample without touching this one."""
         ahead = copy.copy(self)
         ahead._state = copy.deepcopy(self._state)
-        ahead._frames, ahead._seen = list(self._frames), list(self._seen)
+        ahead._readings, ahead._seen = list(self._readings), list(self._seen)
         ahead._done = list(self._done)
         return ahead
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +9,8 @@ from analytics.detect.parameters import Parameters
 from analytics.detect.walking import walking_seconds
 from analytics.signal.calibration import Calibration, ForwardSource, UpSource, with_mounting
 from analytics.signal.mounting import WalkingEvidence
-from analytics.signal.orientation import slow_up
-from analytics.signal.stream import FrameStream
+from analytics.signal.orientation import Bias, frames_of
+from analytics.signal.stream import ReadingStream
 
 _PIECE = 1 << 15
 """Samples looked at at once."""
@@ -34,11 +32,9 @@ class MountingLearner:
         self._evidence = WalkingEvidence()
         self._first_ns: int | None = None
         self._late = False
-        self._stream = FrameStream(
-            has_gyro=has_gyro,
-            rate_hz=rate_hz,
-            calibration=replace(calibration, rotation=np.eye(3)),
-            grid=parameters.grid,
+        self._bias = Bias.of(calibration)
+        self._stream = ReadingStream(
+            has_gyro=has_gyro, rate_hz=rate_hz, calibration=calibration, grid=parameters.grid
         )
 
     @property
@@ -82,11 +78,10 @@ class MountingLearner:
     def _push_piece(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         self._first_ns = int(t_ns[0]) if self._first_ns is None else self._first_ns
         self._late = int(t_ns[-1]) - self._first_ns > _LONGEST_NS
-        frames = self._stream.push(t_ns, values)
-        if frames is None:
+        readings = self._stream.push(t_ns, np.ascontiguousarray(values.T))
+        if readings is None:
             return
-        frames = frames.whole_seconds()
-        if frames.gyro is None:
-            frames = replace(frames, up=slow_up(frames.up))
+        readings = readings.whole_seconds()
+        frames = frames_of(readings, np.eye(3), self._bias)
         walking = walking_seconds(frames, self._parameters.walking)
-        self._evidence.add(frames, walking, self._parameters.mounting)
+        self._evidence.add(readings, frames.up, walking, self._parameters.mounting)

@@ -22,7 +22,7 @@ from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
 from analytics.signal.wear import WearParameters
 
-ALGORITHM_VERSION: Final = "2"
+ALGORITHM_VERSION: Final = "3"
 """Counts up whenever the same samples and parameters give other results."""
 
 

@@ -9,6 +9,7 @@ given there.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from analytics.detect.findings import SECOND_NS, SlouchEpisode
 from analytics.signal.angles import Angles
+from analytics.signal.masks import hysteresis
 from analytics.signal.parameter import parameter
 
 OBSERVABLE_AT: Final = frozenset({"T12", "T10", "T4", "C7", "sternum", "upper_back"})
@@ -92,38 +94,47 @@ def slouch(
     flexion_deg = angles.flexion_deg if directed else angles.tilt_deg
     lean_deg = np.abs(angles.lateral_deg) if directed else np.zeros(len(flexion_deg))
     known = sitting & np.isfinite(flexion_deg)
-    out = np.full(len(known), -1, np.int8)
-    load = 1.0 / (60.0 * p.dose_time_constant_min)
-    rest = np.exp(-1.0 / (60.0 * p.dose_recovery_min))
-    for i in range(len(known)):
-        slack_deg = p.hysteresis_deg if state.slouched else 0.0
-        state.slouched = bool(
-            known[i]
-            and flexion_deg[i] > enter_deg - slack_deg
-            and lean_deg[i] < p.side_lean_deg + slack_deg
-        )
-        if known[i]:
-            out[i] = state.slouched
-        if state.slouched:
-            state.dose_min += 1.0 / 60.0 - state.dose_min * load
-        else:
-            state.dose_min *= rest
-        second = first_s + i
-        if state.slouched:
+
+    def beyond(slack_deg: float) -> NDArray[np.bool_]:
+        leaning = lean_deg >= p.side_lean_deg + slack_deg
+        return known & (flexion_deg > enter_deg - slack_deg) & ~leaning
+
+    slouched = hysteresis(beyond(0.0), beyond(p.hysteresis_deg), state.slouched)
+    low = known & (flexion_deg > enter_deg + p.band_deg)
+    high = known & (flexion_deg > enter_deg - p.band_deg)
+    # each second of slouching adds itself to the dose and lets a share of it leak
+    kept = 1.0 - 1.0 / (60.0 * p.dose_time_constant_min)
+    rest = float(np.exp(-1.0 / (60.0 * p.dose_recovery_min)))
+    edges = np.flatnonzero(np.diff(slouched)) + 1
+    for start, stop in pairwise([0, *edges.tolist(), len(slouched)]):
+        if slouched[start:stop].any():
             if state.start_s is None:
-                state.start_s = second
+                state.start_s = first_s + start
                 state.flexion_sum_deg, state.seconds = 0.0, 0
                 state.seconds_low, state.seconds_high = 0, 0
-            state.last_s = second
-            state.seconds += 1
-            state.flexion_sum_deg += float(flexion_deg[i])
-        if state.start_s is not None:
-            if known[i]:
-                state.seconds_low += bool(flexion_deg[i] > enter_deg + p.band_deg)
-                state.seconds_high += bool(flexion_deg[i] > enter_deg - p.band_deg)
-            if second - state.last_s > min(p.max_correction_s, state.seconds):
+            state.last_s = first_s + stop - 1
+            state.seconds += stop - start
+            state.flexion_sum_deg += float(flexion_deg[start:stop].sum())
+            rise_min = p.dose_time_constant_min - state.dose_min
+            state.dose_min += rise_min * (1.0 - kept ** (stop - start))
+        else:
+            # too long a correction ends the episode inside this stretch
+            longest_s = min(p.max_correction_s, state.seconds)
+            end = state.last_s + longest_s + 2 - first_s
+            if state.start_s is not None and end <= stop:
+                state.seconds_low += int(low[start:end].sum())
+                state.seconds_high += int(high[start:end].sum())
+                state.dose_min *= rest ** (end - start)
                 close(state, p)
-    return out
+                state.dose_min *= rest ** (stop - end)
+            else:
+                state.dose_min *= rest ** (stop - start)
+        if state.start_s is not None:
+            state.seconds_low += int(low[start:stop].sum())
+            state.seconds_high += int(high[start:stop].sum())
+    if len(slouched):
+        state.slouched = bool(slouched[-1])
+    return np.where(known, slouched, -1).astype(np.int8)
 
 
 def close(state: SlouchState, parameters: SlouchParameters) -> None:

@@ -59,7 +59,7 @@ class Steps:
 
 def steps_of(frames: Frames, walking: NDArray[np.bool_], parameters: StepParameters) -> Steps:
     """Steps of the walking seconds and just beyond."""
-    whole = frames.vertical() - GRAVITY_MPS2 if walking.any() else np.empty(0)
+    whole = frames.vertical - GRAVITY_MPS2 if walking.any() else np.empty(0)
     regularity = np.full(frames.seconds, np.nan)
     found = [np.empty(0, np.int64)]
     for first, last in runs(walking):

@@ -16,7 +16,7 @@ from scipy.fft import next_fast_len
 
 from analytics.signal.calibration import GRAVITY_MPS2
 from analytics.signal.filters import band_pass
-from analytics.signal.frames import MOTION_HZ, Frames, pair_means
+from analytics.signal.frames import MOTION_HZ, Frames
 from analytics.signal.grid import GRID_HZ
 from analytics.signal.masks import fill_breaks, keep_runs
 from analytics.signal.parameter import parameter
@@ -53,8 +53,9 @@ def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np
     p = parameters
     if frames.seconds < 2:
         return np.zeros(frames.seconds, bool)
-    norm = pair_means(np.sqrt(np.einsum("ij,ij->j", frames.accel, frames.accel)))
-    swing = band_pass(norm / GRAVITY_MPS2 - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ)
+    swing = band_pass(
+        frames.norm / GRAVITY_MPS2 - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ
+    )
     swing[~frames.pairs_valid()] = 0.0
     vote = np.zeros(frames.seconds, bool)
     for window_s, min_sd_g, least, longest_s in (

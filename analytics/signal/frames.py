@@ -1,7 +1,8 @@
-"""A stretch of the grid in trunk axes: what every detector reads."""
+"""A stretch of the grid: what was measured, and what of it every detector reads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,19 +17,13 @@ PAIR: Final = GRID_HZ // MOTION_HZ
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class _Stretch:
     """Consecutive grid points k0 .. k0 + n - 1; k0 and n are even."""
 
     k0: int
     """Grid index of the first point."""
     valid: NDArray[np.bool_]
     """(n,) False where nothing was measured."""
-    accel: NDArray[np.float64]
-    """(3, n) m/s2 in trunk axes (forward, left, up), scaled so that rest reads 9.80665."""
-    up: NDArray[np.float64]
-    """(3, n / 2) unit vector of up in trunk axes, one for each pair of points."""
-    gyro: NDArray[np.float64] | None
-    """(3, n / 2) rad/s in trunk axes, one for each pair of points."""
 
     @property
     def seconds(self) -> int:
@@ -45,6 +40,66 @@ class Frames:
         """End of the last whole second."""
         return (self.k0 + len(self.valid)) // GRID_HZ
 
+    def pairs_valid(self) -> NDArray[np.bool_]:
+        """(n / 2,) True where both points of a pair were measured."""
+        return np.logical_and(self.valid[::PAIR], self.valid[1::PAIR])
+
+    def _points(self, start_s: int, stop_s: int | None) -> slice:
+        """The points of some whole seconds (absolute), as far as they exist."""
+        low = max(0, start_s * GRID_HZ - self.k0)
+        high = len(self.valid) if stop_s is None else max(0, stop_s * GRID_HZ - self.k0)
+        return slice(low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Readings(_Stretch):
+    """What the sensor measured, in its own axes."""
+
+    accel: NDArray[np.float64]
+    """(3, n) m/s2, scaled so that rest reads 9.80665."""
+    gyro: NDArray[np.float64] | None
+    """(3, n / 2) rad/s, one for each pair of points."""
+
+    def part(self, start_s: int, stop_s: int | None) -> Readings:
+        """The whole seconds from start_s to stop_s (absolute), as far as they exist."""
+        points = self._points(start_s, stop_s)
+        pairs = slice(points.start // PAIR, points.stop // PAIR)
+        return Readings(
+            self.k0 + points.start,
+            self.valid[points],
+            self.accel[:, points],
+            None if self.gyro is None else self.gyro[:, pairs],
+        )
+
+    def whole_seconds(self) -> Readings:
+        """The same, filled up to whole seconds on both sides with points not measured."""
+        lead, trail = self.k0 % GRID_HZ, -(self.k0 + len(self.valid)) % GRID_HZ
+        if not lead and not trail:
+            return self
+        pairs = ((0, 0), (lead // PAIR, trail // PAIR))
+        return Readings(
+            self.k0 - lead,
+            np.pad(self.valid, (lead, trail)),
+            np.pad(self.accel, ((0, 0), (lead, trail)), mode="edge"),
+            None if self.gyro is None else np.pad(self.gyro, pairs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frames(_Stretch):
+    """The signals that every detector reads, in axes that do not depend on the mounting."""
+
+    vertical: NDArray[np.float64]
+    """(n,) m/s2, acceleration along up, gravity included."""
+    norm: NDArray[np.float64]
+    """(n / 2,) m/s2, size of acceleration, mean of each pair of points."""
+    up: NDArray[np.float64]
+    """(3, n / 2) unit vector of up in trunk axes (forward, left, up), one for each pair."""
+    turning: NDArray[np.float64] | None
+    """(n / 2,) rad/s, speed of turning about any axis; None without a gyroscope."""
+    yaw: NDArray[np.float64] | None
+    """(n / 2,) rad/s, turning about up, to the left positive; None without a gyroscope."""
+
     def up_by_second(self) -> NDArray[np.float64]:
         """(3, seconds) mean up over the measured pairs of each second; NaN where there are none."""
         weight = self.pairs_valid().reshape(-1, MOTION_HZ)
@@ -53,42 +108,18 @@ class Frames:
         mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return mean
 
-    def pairs_valid(self) -> NDArray[np.bool_]:
-        """(n / 2,) True where both points of a pair were measured."""
-        return np.logical_and(self.valid[::PAIR], self.valid[1::PAIR])
-
-    def vertical(self) -> NDArray[np.float64]:
-        """(n,) m/s2, acceleration along up, gravity included."""
-        x, y, z = self.accel
-        ahead, left, above = np.repeat(self.up, PAIR, axis=1)
-        along: NDArray[np.float64] = x * ahead + y * left + z * above
-        return along
-
     def part(self, start_s: int, stop_s: int | None) -> Frames:
         """The whole seconds from start_s to stop_s (absolute), as far as they exist."""
-        low = max(0, start_s * GRID_HZ - self.k0)
-        high = len(self.valid) if stop_s is None else max(0, stop_s * GRID_HZ - self.k0)
-        pairs = slice(low // PAIR, high // PAIR)
+        points = self._points(start_s, stop_s)
+        pairs = slice(points.start // PAIR, points.stop // PAIR)
         return Frames(
-            self.k0 + low,
-            self.valid[low:high],
-            self.accel[:, low:high],
+            self.k0 + points.start,
+            self.valid[points],
+            self.vertical[points],
+            self.norm[pairs],
             self.up[:, pairs],
-            None if self.gyro is None else self.gyro[:, pairs],
-        )
-
-    def whole_seconds(self) -> Frames:
-        """The same, filled up to whole seconds on both sides with points not measured."""
-        lead, trail = self.k0 % GRID_HZ, -(self.k0 + len(self.valid)) % GRID_HZ
-        if not lead and not trail:
-            return self
-        pairs = ((0, 0), (lead // PAIR, trail // PAIR))
-        return Frames(
-            self.k0 - lead,
-            np.pad(self.valid, (lead, trail)),
-            np.pad(self.accel, ((0, 0), (lead, trail)), mode="edge"),
-            np.pad(self.up, pairs, mode="edge"),
-            None if self.gyro is None else np.pad(self.gyro, pairs),
+            None if self.turning is None else self.turning[pairs],
+            None if self.yaw is None else self.yaw[pairs],
         )
 
 
@@ -98,15 +129,14 @@ def pair_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def joined_frames(parts: list[Frames]) -> Frames:
-    """Consecutive frames as one."""
+def joined(parts: Sequence[Readings]) -> Readings:
+    """Consecutive readings as one."""
     if len(parts) == 1:
         return parts[0]
     gyro = [part.gyro for part in parts if part.gyro is not None]
-    return Frames(
+    return Readings(
         parts[0].k0,
         np.concatenate([part.valid for part in parts]),
         np.concatenate([part.accel for part in parts], axis=1),
-        np.concatenate([part.up for part in parts], axis=1),
         np.concatenate(gyro, axis=1) if gyro else None,
     )

@@ -7,7 +7,7 @@ stream begins and however it is cut. Every grid value depends on its two neighbo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +77,17 @@ class Gridder:
             return None
         self._next_k = k1
         grid_ns = np.arange(k0, k1, dtype=np.int64) * GRID_NS
-        right = np.searchsorted(t_ns, grid_ns, side="left")
-        np.clip(right, 1, len(t_ns) - 1, out=right)
-        span_ns = t_ns[right] - t_ns[right - 1]
-        weight = (grid_ns - t_ns[right - 1]) / span_ns
-        before = values[:, right - 1]
-        out = before + weight * (values[:, right] - before)
-        on_sample = (grid_ns == t_ns[right]) | (grid_ns == t_ns[right - 1])
+        right = _right_of(grid_ns, t_ns)
+        here, there = _taken(t_ns, right - 1), _taken(t_ns, right)
+        span_ns, ahead_ns = there - here, there - grid_ns
+        if not ahead_ns.any():  # the source keeps the grid's own time
+            return GridChunk(k0, _taken(values, right), np.ones(len(grid_ns), bool))
+        weight = ahead_ns / span_ns
+        after = _taken(values, right)
+        out = _taken(values, right - 1) - after
+        out *= weight
+        out += after
+        on_sample = (ahead_ns == 0) | (ahead_ns == span_ns)
         return GridChunk(k0, out, (span_ns <= self._max_gap_ns) | on_sample)
 
     def _averaged(
@@ -106,3 +110,22 @@ class Gridder:
         # a mean across a gap would be a sample that nobody took
         whole = t_ns[m - 1 :] - t_ns[:n] <= self._max_gap_ns
         return (t_ns[:n] + offset_ns // m)[whole], (total / m)[:, whole]
+
+
+def _right_of(grid_ns: NDArray[np.int64], t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) index of the first sample at or after each grid point, at least 1."""
+    steady = np.arange(len(grid_ns)) + max(1, int(np.searchsorted(t_ns, grid_ns[0])))
+    if steady[-1] < len(t_ns):  # one sample for each point, as most sensors give for a while
+        first, last = int(steady[0]), int(steady[-1]) + 1
+        if (t_ns[first:last] >= grid_ns).all() and (t_ns[first - 1 : last - 1] < grid_ns).all():
+            return steady
+    right = np.searchsorted(t_ns, grid_ns, side="left")
+    return np.clip(right, 1, len(t_ns) - 1, out=right)
+
+
+def _taken(values: NDArray[Any], at: NDArray[np.int64]) -> NDArray[Any]:
+    """Entries along the last axis; without a copy where they follow one another."""
+    first, last = int(at[0]), int(at[-1])
+    if last - first + 1 == len(at) and (len(at) < 3 or (np.diff(at) == 1).all()):
+        return values[..., first : last + 1]
+    return np.take(values, at, axis=-1)

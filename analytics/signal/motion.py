@@ -49,17 +49,15 @@ class Motion:
 
 def motion_of(frames: Frames) -> Motion:
     """The slow signals of some frames of whole seconds."""
-    raw = frames.vertical()
-    norm = np.sqrt(np.einsum("ij,ij->j", frames.accel, frames.accel))
-    norm = pair_means(norm)
+    raw, norm = frames.vertical, frames.norm
     yaw = None
-    if frames.gyro is not None:
-        turning = np.sqrt(np.einsum("ij,ij->j", frames.gyro, frames.gyro))
-        about_up = np.einsum("ij,ij->j", frames.gyro, frames.up)
-        *slow_up, yaw = _low(np.concatenate((frames.up, about_up[None])), _UP_HZ)
+    if frames.yaw is not None:
+        *slow_up, yaw = _low(np.concatenate((frames.up, frames.yaw[None])), _UP_HZ)
         up = _unit(np.stack(slow_up))
     else:
         up = _unit(_low(frames.up, _UP_HZ))
+    turning = frames.turning
+    if turning is None:
         speed = np.gradient(up, 1.0 / MOTION_HZ, axis=1)
         turning = np.sqrt(np.einsum("ij,ij->j", speed, speed))
     shaking = np.abs(norm - _low(norm, 0.5)) / _JERKY_MPS2_PER_RADPS

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from analytics.signal.filters import band_pass
-from analytics.signal.frames import MOTION_HZ, Frames, pair_means
+from analytics.signal.frames import MOTION_HZ, Readings, pair_means
 from analytics.signal.parameter import parameter
 
 
@@ -48,16 +48,22 @@ class WalkingEvidence:
     """Sum of acceleration times conjugate analytic vertical acceleration, (3,)."""
     power: float = 0.0
 
-    def add(self, frames: Frames, walking: NDArray[np.bool_], p: MountingParameters) -> None:
-        """Add the walking seconds of frames that are in sensor axes."""
-        points = np.repeat(walking, MOTION_HZ) & frames.pairs_valid()
+    def add(
+        self,
+        readings: Readings,
+        sensor_up: NDArray[np.float64],
+        walking: NDArray[np.bool_],
+        p: MountingParameters,
+    ) -> None:
+        """Add the walking seconds of some readings; sensor_up (3, n / 2) is up in sensor axes."""
+        points = np.repeat(walking, MOTION_HZ) & readings.pairs_valid()
         if points.sum() < 2 * MOTION_HZ:
             return
         accel = band_pass(
-            pair_means(frames.accel), p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ
+            pair_means(readings.accel), p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ
         )
-        vertical = signal.hilbert(np.einsum("ij,ij->j", accel, frames.up))
-        up = frames.up[:, points].sum(axis=1)
+        vertical = signal.hilbert(np.einsum("ij,ij->j", accel, sensor_up))
+        up = sensor_up[:, points].sum(axis=1)
         cross = (accel[:, points] * np.conj(vertical[points])).sum(axis=1)
         self.up_sum = up if self.up_sum is None else self.up_sum + up
         self.cross_sum = cross if self.cross_sum is None else self.cross_sum + cross

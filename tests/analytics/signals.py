@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 from scipy import signal
 from scipy.spatial.transform import Rotation
 
+from analytics.signal.calibration import calibrate
+from analytics.signal.frames import Frames
+from analytics.signal.grid import GridParameters
+from analytics.signal.orientation import Bias, frames_of
+from analytics.signal.stream import ReadingStream
+
 G = 9.80665
 
 
@@ -128,3 +134,17 @@ def busy_day() -> Wearer:
     w.go(4, flexion=18).hold(400).go(2, flexion=-5).hold(30).stand_up().hold(6).walk(180).hold(12)
     w.lie_down().hold(60).go(2.0, flexion=-20.0, lateral=65.0).hold(40)
     return w
+
+
+def framed(script: Script) -> Frames:
+    """What the detectors read of a script; its first four seconds are the upright reference."""
+    t_ns, accel, gyro = played(script)
+    calibration = calibrate(
+        t_ns, accel, gyro, reference_ns=(0, 4 * 10**9), axes={"up": "+z", "forward": "+x"}
+    )
+    stream = ReadingStream(
+        has_gyro=True, rate_hz=50.0, calibration=calibration, grid=GridParameters()
+    )
+    readings = stream.push(t_ns, np.concatenate((accel, gyro), axis=1).T)
+    assert readings is not None
+    return frames_of(readings.whole_seconds(), calibration.rotation, Bias.of(calibration))

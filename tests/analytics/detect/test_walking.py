@@ -8,26 +8,14 @@ import pytest
 from analytics.detect.bouts import BoutState, bouts
 from analytics.detect.steps import StepParameters, step_period, steps_of
 from analytics.detect.walking import WalkingParameters, walking_seconds
-from analytics.signal.calibration import calibrate
 from analytics.signal.frames import Frames
-from analytics.signal.grid import GridParameters
-from analytics.signal.stream import FrameStream
-from tests.analytics.signals import Wearer, played
+from tests.analytics.signals import Wearer, framed
 
 S = StepParameters()
 
 
 def frames(wearer: Wearer) -> Frames:
-    t_ns, accel, gyro = played(wearer.script())
-    stream = FrameStream(
-        has_gyro=True,
-        rate_hz=50.0,
-        calibration=calibrate(t_ns, accel, gyro, reference_ns=(0, 4 * 10**9)),
-        grid=GridParameters(),
-    )
-    found = stream.push(t_ns, np.concatenate((accel, gyro), axis=1))
-    assert found is not None
-    return found.whole_seconds()
+    return framed(wearer.script())
 
 
 @pytest.mark.parametrize("cadence", [85, 100, 120, 140])
@@ -61,8 +49,8 @@ def test_a_limp_keeps_every_step() -> None:
     assert period is not None
     assert regular > 0.3
     up = np.tile([[0.0], [0.0], [1.0]], len(t) // 2)
-    accel = np.stack((0 * t, 0 * t, 9.80665 + 3 * crests))
-    f = Frames(0, np.ones(len(t), bool), accel, up, None)
+    vertical = 9.80665 + 3 * crests
+    f = Frames(0, np.ones(len(t), bool), vertical, vertical[::2], up, None, None)
     walking = np.zeros(40, bool)
     walking[2:38] = True
     found = steps_of(f, walking, S)

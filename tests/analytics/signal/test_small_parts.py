@@ -1,4 +1,4 @@
-"""Filters, masks, means, angles, wear and the stream of frames."""
+"""Filters, masks, means, angles and wear."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from scipy import signal
 from scipy.spatial.transform import Rotation
 
 from analytics.signal.angles import angles_of
-from analytics.signal.calibration import calibrate
 from analytics.signal.filters import band_pass, high_pass, low_pass
-from analytics.signal.frames import MOTION_HZ, joined_frames
-from analytics.signal.grid import GridParameters
 from analytics.signal.masks import fill_breaks, hysteresis, keep_runs, runs
-from analytics.signal.orientation import slow_up
 from analytics.signal.smoothing import from_running_median, moving_mean, moving_sum
-from analytics.signal.stream import FrameStream
 from analytics.signal.wear import WearParameters, still_seconds, undecided_from, worn_seconds
-from tests.analytics.signals import Wearer, played
 
 masks = st.lists(st.booleans(), max_size=60).map(lambda values: np.array(values, bool))
 
@@ -80,27 +74,6 @@ def test_angles_have_the_promised_signs() -> None:
     assert angles.lateral_deg == pytest.approx([0, 20], abs=1e-9)
     assert angles.tilt_deg == pytest.approx([30, 20])
     assert np.isnan(angles_of(np.full((3, 1), np.nan)).tilt_deg).all()
-
-
-def test_frames_know_up_with_and_without_gyroscope() -> None:
-    script = Wearer().hold(5).go(2, flexion=40).hold(10).script()
-    t_ns, accel, gyro = played(script)
-    calibration = calibrate(
-        t_ns, accel, gyro, reference_ns=(0, 4 * 10**9), axes={"up": "+z", "forward": "+x"}
-    )
-    for has_gyro in (True, False):
-        stream = FrameStream(
-            has_gyro=has_gyro, rate_hz=50.0, calibration=calibration, grid=GridParameters()
-        )
-        values = np.concatenate((accel, gyro), axis=1) if has_gyro else accel
-        parts = [stream.push(t_ns[i : i + 33], values[i : i + 33]) for i in range(0, 850, 33)]
-        frames = joined_frames([part for part in parts if part is not None]).whole_seconds()
-        up = frames.up if has_gyro else slow_up(frames.up)
-        flexion = angles_of(up).flexion_deg
-        assert flexion[MOTION_HZ * 2] == pytest.approx(0, abs=1.5)
-        assert flexion[MOTION_HZ * 14] == pytest.approx(40, abs=1.5)
-        assert frames.part(3, 5).seconds == 2
-        assert frames.part(3, 5).first_s == 3
 
 
 def test_stillness_is_decided_after_ten_minutes() -> None:
