@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install install-dev demo test bench lint format association accuracy lock clean
+.PHONY: install install-dev demo test test-bluez bench lint format association accuracy lock clean
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -26,6 +26,11 @@ demo: install
 
 test: install-dev
 	$(BIN)/python -m pytest
+
+# The agent on a real kernel and bluetoothd in a virtual machine; a few minutes, Debian only.
+test-bluez: install-dev
+	@tests/bluez_vm/install
+	$(BIN)/python -m pytest tests/bluez_vm/on_real_bluez.py -s
 
 bench: install-dev
 	$(BIN)/python -m tests.bench

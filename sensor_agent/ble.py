@@ -32,6 +32,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import (
     BleakBluetoothNotAvailableError,
     BleakCharacteristicNotFoundError,
+    BleakDBusError,
     BleakError,
 )
 from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
@@ -45,6 +46,12 @@ from firmware_profiles.base import (
     Subscribe,
     Unsubscribe,
     Write,
+)
+from sensor_agent.bluetooth_advice import (
+    BY_DBUS_ERROR,
+    BY_REASON,
+    NO_BUS,
+    no_such_adapter,
 )
 from sensor_agent.bluez_battery import bluez_battery_pct
 from sensor_agent.clock import HostClock
@@ -106,8 +113,8 @@ class Packet:
 class Radio:
     """One Bluetooth adapter, shared by all its sensors.
 
-    adapter: "hci1" and the like, None for the system's first; the backends replace bleak's own
-    (the virtual radio of replays and tests).
+    adapter: "hci1" and the like, None for any that is on (bleak keeps no order among several); the
+    backends replace bleak's own (the virtual radio of replays and tests).
     """
 
     def __init__(
@@ -119,6 +126,7 @@ class Radio:
     ) -> None:
         self._scanner_options: dict[str, Any] = {"backend": scanner_backend}
         self._client_options: dict[str, Any] = {"backend": client_backend}
+        self._adapter = adapter
         if adapter is not None:
             self._scanner_options["bluez"] = self._client_options["bluez"] = {"adapter": adapter}
         self._busy = asyncio.Lock()
@@ -139,21 +147,26 @@ class Radio:
             scanner = BleakScanner(seen, **self._scanner_options)
             try:
                 await scanner.start()
-            except (BleakBluetoothNotAvailableError, OSError) as error:
-                raise NoAdapterError(
-                    f"there is no Bluetooth to use ({_reason(error)})",
-                    "plug in an adapter or turn Bluetooth on; in a container give it the host's "
-                    "D-Bus socket",
-                ) from error
-            except (BleakError, EOFError) as error:
-                raise RadioError(
-                    f"the scan did not start ({_reason(error)})", "turn Bluetooth off and on"
-                ) from error
+            except (BleakError, OSError, EOFError) as error:
+                raise self._no_scan(error) from error
             try:
                 yield
             finally:
                 with suppress(BleakError, OSError, EOFError):
                     await scanner.stop()
+
+    def _no_scan(self, error: Exception) -> RadioError:
+        """What a failed start of a scan says about this machine."""
+        match error:
+            case BleakBluetoothNotAvailableError() if error.reason.name in BY_REASON:
+                return NoAdapterError(*BY_REASON[error.reason.name])
+            case BleakDBusError() if error.dbus_error in BY_DBUS_ERROR:
+                return NoAdapterError(*BY_DBUS_ERROR[error.dbus_error])
+            case BleakError() if self._adapter and str(error).endswith("not found"):
+                return NoAdapterError(*no_such_adapter(self._adapter))
+            case OSError():
+                return NoAdapterError(*NO_BUS)
+        return RadioError(f"the scan did not start ({_reason(error)})", "turn Bluetooth off and on")
 
     async def find(self, wanted: Callable[[Sighting], bool], timeout_s: float) -> list[Sighting]:
         """Scan until `wanted` says True or the time is up; the devices seen, newest sighting each,

@@ -42,6 +42,9 @@ JUMP_NS = 250_000_000
 """A target further ahead than this is jumped to, with CLOCK_RESET, rather than approached."""
 DISAGREE_NS = SECOND_NS
 """A stamp this far from the fit is not delay but another clock: beyond any connection interval."""
+LATE_NS = 5 * SECOND_NS
+"""The first packet of a new link may be this late: a slow host connects, configures and only then
+empties what has piled up. A restart within this much of the last stamp is found by `broken`."""
 REWIND_NS = 2 * SECOND_NS
 """A stamp this far behind the newest one is a restart; a duplicate is at most a few packets old."""
 MAX_BACK_STEP_NS = 10 * SECOND_NS
@@ -260,7 +263,7 @@ class DeviceClock:
             block.restarted
             or self._fit.broken
             or block.device_t0_ns < self._newest_device_ns - REWIND_NS
-            or (self._new_link and abs(residual_ns) > DISAGREE_NS)
+            or (self._new_link and not -DISAGREE_NS <= residual_ns <= LATE_NS)
             or (residual_ns < -DISAGREE_NS and self.settled(arrival_ns))
         )
 

@@ -110,6 +110,11 @@ class VirtualSensor:
         """Supervision timeout at once."""
         self._radio.drop_links()
 
+    async def hang_up(self) -> None:
+        """The sensor ends the connection by itself, properly."""
+        if self._connection is not None:
+            await self._connection.disconnect()
+
     def stall(self) -> None:
         """Stay connected and say nothing; samples go on being taken."""
         if self._held is None:
@@ -248,7 +253,7 @@ def _advertising_data(name: str, uuids: tuple[str, ...]) -> bytes:
         (core.AdvertisingData.COMPLETE_LOCAL_NAME, name.encode()),
     ]
     for text in uuids:
-        short = core.UUID(text).to_bytes()
+        short = _shortest(text)
         kind = (
             core.AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS
             if len(short) == 2
@@ -256,3 +261,11 @@ def _advertising_data(name: str, uuids: tuple[str, ...]) -> bytes:
         )
         fields.append((kind, short))
     return bytes(core.AdvertisingData(fields))
+
+
+def _shortest(uuid: str) -> bytes:
+    """Two bytes for one of the Bluetooth SIG's: an advertisement has room for 31 in all, and Linux
+    drops what is longer."""
+    head, tail = uuid[:8], uuid[8:]
+    is_of_sig = head.startswith("0000") and tail == _BATTERY_LEVEL[8:]
+    return (core.UUID.from_16_bits(int(head, 16)) if is_of_sig else core.UUID(uuid)).to_bytes()

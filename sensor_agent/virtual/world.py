@@ -52,8 +52,8 @@ class VirtualWorld:
         self._supervision_timeout_s = supervision_timeout_s
 
     async def __aenter__(self) -> Self:
-        self._air = VirtualAir(self._supervision_timeout_s)
-        self._central = VirtualRadio(self._air, "host adapter", "C0:00:00:00:00:01").device
+        self.air = VirtualAir(self._supervision_timeout_s)
+        self._central = VirtualRadio(self.air, "host adapter", "C0:00:00:00:00:01").device
         await self._central.power_on()
         self.scanner_backend, self.client_backend = bind_backend(self._central)
         return self
@@ -66,7 +66,7 @@ class VirtualWorld:
     ) -> None:
         for sensor in self.sensors:
             await sensor.close()
-        self._air.close()
+        self.air.close()
         await self._central.power_off()
 
     async def add_sensor(
@@ -91,7 +91,7 @@ class VirtualWorld:
                 "choose a sensor without gyroscope, for example polar_h10"
             )
         address = f"C4:F1:00:00:{number >> 8:02X}:{number & 255:02X}"
-        radio = VirtualRadio(self._air, encoder.name, address)
+        radio = VirtualRadio(self.air, encoder.name, address)
         playback = Playback(motion, self.clock, conditions)
         sensor = VirtualSensor(encoder, playback, radio, conditions)
         await sensor.start()

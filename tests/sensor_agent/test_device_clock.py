@@ -176,6 +176,20 @@ def test_a_reconnect_keeps_the_fit_and_counts_what_was_lost() -> None:
     assert np.abs(rig.errors_ns()).max() < 20 * MS
 
 
+def test_a_slow_host_after_a_reconnect_is_no_other_clock() -> None:
+    rig = Rig(Sensor())
+    before = rig.sensor.arrivals(200, lambda k: 0.01)
+    rig.feed(before)
+    rig.batches += rig.batcher.flush()
+    rig.clock.link_started()
+    rig.feed(rig.sensor.arrivals(400, lambda k: 3.0 if k < 270 else 0.01)[250:])
+    rig.flush()
+    after = next(b for b in rig.batches if b.flags & Flag.GAP_BEFORE)
+    assert after.lost == 200
+    assert not any(b.flags & Flag.CLOCK_RESET for b in rig.batches)
+    assert np.abs(rig.errors_ns()).max() < 20 * MS
+
+
 def test_host_utc_set_forward_is_followed_at_once() -> None:
     rig = Rig(Sensor())
     arrivals = rig.sensor.arrivals(300, lambda k: 0.01)

@@ -56,7 +56,7 @@ DEFAULT_SENSOR = "trunk"
     help="How a sensor lies when worn; repeatable.",
 )
 @click.option("--rate-hz", default=50.0, show_default=True, type=click.FloatRange(1, 2000))
-@click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: first]")
+@click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: any]")
 @click.option(
     "--outbox",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -16,7 +16,7 @@ from trunkline.options import profiles_dir_option
 @click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(1, 3600))
 @click.option("--all", "show_all", is_flag=True, help="Devices that no profile knows, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the devices as one JSON list.")
-@click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: first]")
+@click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: any]")
 @profiles_dir_option
 def command(*, seconds: float, show_all: bool, as_json: bool, adapter: str | None) -> None:
     """Show sensors in radio range as they appear: signal, profile, name and address.

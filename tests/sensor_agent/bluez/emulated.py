@@ -1,7 +1,7 @@
 """org.bluez on a private D-Bus, so that bleak's own BlueZ backend can be tested without a radio.
 
-The methods and properties are those of BlueZ's doc/org.bluez.*.rst that bleak 3 uses. One adapter;
-the devices' side is an encoder of the virtual sensors.
+The methods and properties are those of BlueZ's doc/org.bluez.*.rst that bleak 3 uses. Any number of
+adapters that all see one device, whose side is an encoder of the virtual sensors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from sensor_agent.virtual.encoders.base import Encoder, Push
 ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
 SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
 BATTERY = "org.bluez.Battery1"
-ADAPTER_PATH = "/org/bluez/hci0"
 MTU = 247
 
 _BUS_CONFIG = """<busconfig><type>system</type><listen>unix:path={folder}/bus</listen>
@@ -60,26 +59,33 @@ class BluezError(Exception):
 
 
 class EmulatedBluez:
-    """One adapter and one device that speaks through `encoder`."""
+    """Adapters and one device that speaks through `encoder`."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, adapters: tuple[str, ...] = ("hci0",)) -> None:
         self.encoder = encoder
         self.connect_errors: list[str] = []
         """Texts that the next Connect calls fail with."""
+        self.refusals: dict[str, list[tuple[str, str]]] = {}
+        """Method -> (D-Bus error, text) that its next calls are answered with."""
+        self.offers_sockets = True
+        """Whether characteristics have AcquireNotify."""
         self.calls: list[str] = []
         """Every method called."""
-        self.device = f"{ADAPTER_PATH}/dev_C4_F1_00_00_00_01"
+        self.device = ""
+        """D-Bus path of the device, under the adapter that scanned last."""
         self._objects: dict[str, dict[str, Properties]] = {
             "/org/bluez": {"org.bluez.AgentManager1": {}},
-            ADAPTER_PATH: {
+        }
+        for number, name in enumerate(adapters):
+            self._objects[f"/org/bluez/{name}"] = {
                 ADAPTER: {
-                    "Address": Variant("s", "00:11:22:33:44:55"),
+                    "Address": Variant("s", f"00:11:22:33:44:{number:02X}"),
                     "Powered": Variant("b", True),
                     "Discovering": Variant("b", False),
                     "Roles": Variant("as", ["central"]),
                 }
-            },
-        }
+            }
+        self._abort: asyncio.TimerHandle | None = None
         self._sockets: dict[str, socket.socket] = {}
         self._listeners: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,11 +124,30 @@ class EmulatedBluez:
 
     def lose_link(self) -> None:
         """The connection ends by itself."""
+        if self._abort:
+            self._abort.cancel()
         self.encoder.link_lost()
         self._close_sockets()
         self._listeners.clear()
         self._change(self.device, DEVICE, ServicesResolved=Variant("b", False))
         self._change(self.device, DEVICE, Connected=Variant("b", False))
+
+    def remove_device(self) -> None:
+        """bluetoothd forgets the device, as it does half a minute after a scan."""
+        if self._objects[self.device][DEVICE]["Connected"].value:
+            self.lose_link()
+        for path in [path for path in self._objects if path.startswith(self.device)][::-1]:
+            self._signal(
+                *("/", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved"),
+                *("oas", [path, list(self._objects.pop(path))]),
+            )
+
+    def switch_off(self) -> None:
+        """Every adapter is powered off."""
+        for path, interfaces in self._objects.items():
+            if ADAPTER in interfaces:
+                self._change(path, ADAPTER, Powered=Variant("b", False))
+        self.refusals["StartDiscovery"] = [("org.bluez.Error.NotReady", "Resource Not Ready")] * 9
 
     def set_battery(self, percent: int) -> None:
         """bluetoothd has read the battery service."""
@@ -141,6 +166,9 @@ class EmulatedBluez:
         if name not in {"Get", "GetAll", "GetManagedObjects"}:
             self.calls.append(name)
         try:
+            if self.refusals.get(name):
+                await self._bus.send(Message.new_error(message, *self.refusals[name].pop(0)))
+                return
             if name == "AcquireNotify":
                 await self._acquire_notify(message, path)
                 return
@@ -168,6 +196,7 @@ class EmulatedBluez:
         return await self._methods[name](path, body)
 
     async def _start_discovery(self, path: str, _body: list[Any]) -> None:
+        self.device = f"{path}/dev_C4_F1_00_00_00_01"
         self._change(path, ADAPTER, Discovering=Variant("b", True))
         self._advertising = self._spawn(self._advertise())
 
@@ -190,7 +219,7 @@ class EmulatedBluez:
                     Connected=Variant("b", False),
                     ServicesResolved=Variant("b", False),
                     UUIDs=Variant("as", []),
-                    Adapter=Variant("o", ADAPTER_PATH),
+                    Adapter=Variant("o", self.device.rpartition("/")[0]),
                     RSSI=Variant("n", -50),
                 )
             else:
@@ -200,8 +229,11 @@ class EmulatedBluez:
     async def _connect(self, path: str, _body: list[Any]) -> None:
         self._change(path, DEVICE, Connected=Variant("b", True))
         if self.connect_errors:  # the real one is connected for a moment, too
-            asyncio.get_running_loop().call_later(0.05, self.lose_link)
+            self._abort = asyncio.get_running_loop().call_later(0.05, self.lose_link)
             raise BluezError("Failed", self.connect_errors.pop(0))
+        # The real one answers some time after the signal. bleak reads them from two connections and
+        # takes an answer that it sees before the signal for a lost link.
+        await asyncio.sleep(0.1)
         self._spawn(self._resolve(path))
 
     async def _resolve(self, path: str) -> None:
@@ -221,7 +253,7 @@ class EmulatedBluez:
                 own_path = f"{service_path}/char{handle:04x}"
                 handle += 3
                 extra = {}
-                if "notify" in spec.properties:
+                if self.offers_sockets and spec.properties & {"notify", "indicate"}:
                     extra = {"NotifyAcquired": Variant("b", False)}
                 if own_path not in self._objects:
                     self._add(

@@ -13,7 +13,15 @@ import pytest_asyncio
 
 from firmware_profiles.base import StreamRequest
 from firmware_profiles.movesense import Movesense
-from sensor_agent.ble import Link, LinkLostError, Packet, Radio, RadioError, Sighting
+from sensor_agent.ble import (
+    Link,
+    LinkLostError,
+    NoAdapterError,
+    Packet,
+    Radio,
+    RadioError,
+    Sighting,
+)
 from sensor_agent.clock import SystemClock
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from tests.conftest import missing
@@ -117,6 +125,118 @@ async def test_a_sensor_that_does_not_connect_is_said_without_its_address(
         await connected(Radio())
     assert "C4:F1" not in str(caught.value)
     assert "C4_F1" not in str(caught.value)
+
+
+async def test_a_device_that_bluez_forgot_is_a_lost_link_and_found_again(
+    bluez: EmulatedBluez,
+) -> None:
+    radio = Radio()
+    link = await connected(radio)
+    await stream(link)
+    bluez.remove_device()
+    with pytest.raises(LinkLostError):
+        await take(link, 1)
+    await link.close()
+    again = await connected(radio)
+    await stream(again)
+    send(bluez, 0, 10)
+    assert len(await take(again, 10)) == 10
+    await again.close()
+
+
+async def test_a_device_that_vanishes_before_the_connect_is_said(bluez: EmulatedBluez) -> None:
+    radio = Radio()
+    sighting = await sight(radio)
+    bluez.remove_device()
+    with pytest.raises(RadioError, match="did not connect"):
+        await radio.connect(sighting, SystemClock())
+    await (await connected(radio)).close()
+
+
+async def test_a_refused_subscription_is_said_and_the_next_attempt_works(
+    bluez: EmulatedBluez,
+) -> None:
+    radio = Radio()
+    bluez.refusals["AcquireNotify"] = [("org.bluez.Error.InProgress", "In Progress")]
+    link = await connected(radio)
+    with pytest.raises(RadioError, match="refused a request"):
+        await stream(link)
+    await link.close()
+    again = await connected(radio)
+    await stream(again)
+    await again.close()
+
+
+async def test_signals_carry_what_has_no_socket(bluez: EmulatedBluez) -> None:
+    """An older bluetoothd offers StartNotify alone."""
+    bluez.offers_sockets = False
+    link = await connected(Radio())
+    await stream(link)
+    assert "StartNotify" in bluez.calls
+    assert "AcquireNotify" not in bluez.calls
+    for first in range(0, 50, 10):
+        send(bluez, first, 10)
+        await take(link, 10)
+    await link.close()
+
+
+async def test_each_radio_uses_its_own_adapter(bus: None) -> None:
+    bluez = EmulatedBluez(MovesenseEncoder("203330001"), ("hci0", "hci1"))
+    await bluez.start()
+    for name in ("hci1", "hci0"):
+        link = await connected(Radio(name))
+        assert bluez.device.startswith(f"/org/bluez/{name}/")
+        await link.close()
+    await bluez.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "advice"),
+    [
+        ("org.bluez.Error.NotReady", "switched off", "bluetoothctl power on"),
+        ("org.freedesktop.DBus.Error.AccessDenied", "may not use", "group bluetooth"),
+        ("org.freedesktop.DBus.Error.NoReply", "service does not run", "systemctl"),
+        ("org.bluez.Error.Failed", "did not start", "turn Bluetooth off and on"),
+    ],
+)
+async def test_a_refused_scan_says_what_to_do(
+    bluez: EmulatedBluez, error: str, what: str, advice: str
+) -> None:
+    bluez.refusals["StartDiscovery"] = [(error, "because")]
+    with pytest.raises(RadioError, match=what) as caught:
+        await sight(Radio())
+    assert advice in caught.value.advice
+    assert "\n" not in str(caught.value)
+    await sight(Radio())  # and once it works, it works without a restart
+
+
+@pytest.mark.parametrize("adapter", [None, "hci0"])
+async def test_an_adapter_that_is_switched_off(bluez: EmulatedBluez, adapter: str | None) -> None:
+    bluez.switch_off()
+    await asyncio.sleep(0.05)
+    with pytest.raises(NoAdapterError, match="switched off"):
+        await sight(Radio(adapter))
+
+
+async def test_no_adapter(bus: None) -> None:
+    bluez = EmulatedBluez(MovesenseEncoder("203330001"), ())
+    await bluez.start()
+    with pytest.raises(NoAdapterError, match="has no Bluetooth adapter"):
+        await sight(Radio())
+    with pytest.raises(NoAdapterError, match="no Bluetooth adapter hci7"):
+        await sight(Radio("hci7"))
+    await bluez.stop()
+
+
+async def test_no_bluetoothd(bus: None) -> None:
+    with pytest.raises(NoAdapterError, match="service does not run"):
+        await sight(Radio())
+
+
+async def test_no_dbus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
+    with pytest.raises(NoAdapterError, match="D-Bus is not there"):
+        await sight(Radio())
 
 
 async def test_battery_comes_from_bluez(bluez: EmulatedBluez) -> None:
