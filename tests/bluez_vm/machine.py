@@ -65,7 +65,7 @@ class Machine:
 
     async def fd_count(self, pid: int) -> int:
         """How many files, sockets and pipes a process holds open."""
-        return int(await self.run(f"ls /proc/{pid}/fd | wc -l"))
+        return int(await self.run(f"ls /proc/{pid}/fd 2>/dev/null | wc -l"))
 
     async def pid_of(self, program: str) -> int:
         return int(await self.run(f"pidof {program}"))

@@ -66,6 +66,8 @@ class Outcome:
     """What a run showed; printed for docs/testing.md."""
 
     boot_s: float = 0.0
+    dropped_by_bluetoothd: int = 0
+    """Packets for which there was no room in the agent's sockets, about 200 packets each."""
     stream_s: float = 0.0
     sensors: dict[str, dict[str, object]] = field(default_factory=dict)
     fds: dict[str, list[int]] = field(default_factory=dict)
@@ -175,8 +177,8 @@ FAULTS = (lose_link, walk_away, hang_up)
 
 async def run_scenario(
     machine: Machine, sensors: dict[Worn, VirtualSensor], agent: int, outcome: Outcome
-) -> list[float]:
-    """Two minutes of streaming; the monotonic times of the faults."""
+) -> None:
+    """Two minutes of streaming with the faults."""
     daemons = {"agent": agent, "bluetoothd": await machine.pid_of("bluetoothd")}
     everyone = list(sensors.values())
 
@@ -186,13 +188,11 @@ async def run_scenario(
 
     await until(lambda: all(s.sent for s in everyone), AGENT_START_S, "the first samples")
     began = time.monotonic()
-    faults: list[float] = []
     for due_s, fault in zip(FAULTS_S, FAULTS, strict=True):
         await asyncio.sleep(max(0.0, began + due_s - 2 - time.monotonic()))
         await count()
-        faults.append(time.monotonic())
-        counts = [len(s.sent) for s in everyone]
         await asyncio.gather(*(fault(s) for s in everyone))
+        counts = [len(s.sent) for s in everyone]
         await until(
             lambda before=counts: all(  # type: ignore[misc]
                 len(s.sent) > n + 5 for s, n in zip(everyone, before, strict=True)
@@ -208,7 +208,6 @@ async def run_scenario(
     await asyncio.sleep(max(0.0, began + STREAM_S - time.monotonic()))
     await count()
     outcome.stream_s = time.monotonic() - began
-    return faults
 
 
 # --- what the store holds -------------------------------------------------------------------------
@@ -246,15 +245,16 @@ def describe(
     }
 
 
-def check(
-    worn: dict[Worn, VirtualSensor], store: EmbeddedStore, outcome: Outcome, n_faults: int
-) -> None:
+def check(worn: dict[Worn, VirtualSensor], store: EmbeddedStore, outcome: Outcome) -> None:
     for one, sensor in worn.items():
         samples = store.read_samples(WEARER, one.sensor, 0, 2**62)
         batches = store.read_batches(WEARER, one.sensor, 0, 2**62)
         holes = assert_recorded(samples, batches)
         outcome.sensors[one.sensor] = describe(one, sensor, samples, holes)
-        assert len(holes) <= n_faults, "a hole where the link was not broken"
+        assert len(holes) <= len(FAULTS), (
+            f"{holes}: more than the breaks; bluetoothd dropped {outcome.dropped_by_bluetoothd} "
+            "packets because the agent did not take them (too slow a machine when not 0)"
+        )
         sent = numbered.numbers_sent(sensor.sent)
         got = numbered.numbers(samples.values["accel"])
         assert np.all(np.isin(got, sent)), "samples that were never sent"
@@ -294,17 +294,19 @@ async def test_two_minutes_with_faults(
         machine = await stack.enter_async_context(booted(image, tmp_path, [port]))
         outcome.boot_s = round(time.monotonic() - began, 1)
         async with agent_running(machine, broker, sensors) as agent:
-            faults = await run_scenario(machine, sensors, agent, outcome)
+            await run_scenario(machine, sensors, agent, outcome)
             await machine.run(f"kill -TERM {agent}")
             async with asyncio.timeout(60):
                 while await machine.is_running(agent):
                     await asyncio.sleep(0.5)
+            dropped = "grep -c 'notify_io_cb.*unavailable' /tmp/bluetoothd.log || true"
+            outcome.dropped_by_bluetoothd = int(await machine.run(dropped))
         outcome.statuses = {one.sensor: last_status(broker, one.sensor) for one in worn}
-        check(sensors, store, outcome, len(faults))
+        check(sensors, store, outcome)
         assert all(sensor.encoder.stream is None for sensor in sensors.values())
         for one in worn:
             status = outcome.statuses[one.sensor]
             assert status["duplicate_packets"] == status["dropped_packets"] == 0
-            assert abs(status["lost_samples"] - sum(outcome.holes(one.sensor))) <= len(faults)
+            assert abs(status["lost_samples"] - sum(outcome.holes(one.sensor))) <= len(FAULTS)
         for name, counts in outcome.fds.items():
             assert max(counts[1:]) <= counts[0], f"{name} keeps descriptors open: {counts}"

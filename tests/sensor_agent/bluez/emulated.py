@@ -22,6 +22,8 @@ from sensor_agent.virtual.encoders.base import Encoder, Push
 ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
 SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
 BATTERY = "org.bluez.Battery1"
+ADAPTER_PATH = "/org/bluez/hci0"
+"""Of the only adapter, unless others are asked for."""
 MTU = 247
 
 _BUS_CONFIG = """<busconfig><type>system</type><listen>unix:path={folder}/bus</listen>
