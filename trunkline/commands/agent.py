@@ -24,6 +24,7 @@ from trunkline.options import (
     default_data_dir,
     profiles_dir_option,
 )
+from trunkline.service import running
 from wire.ids import IdError
 from wire.messages import AXES, AXIS_NAMES, Placement
 
@@ -113,7 +114,8 @@ async def _run(config: AgentConfig, adapter: str | None) -> None:
         agent = Agent(config, SystemClock(), Radio(adapter))
     except (OutboxError, BrokerConfigError) as error:
         raise click.ClickException(str(error)) from error
-    report = await agent.run(stop_on_signals())
+    async with running():
+        report = await agent.run(stop_on_signals())
     click.echo(
         f"{report.samples} samples taken, {report.committed_samples} stored, "
         f"{report.waiting_batches} batches wait for the next start"
