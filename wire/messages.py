@@ -16,6 +16,7 @@ MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
 SYMPTOMS = ("pain", "numbness", "paraesthesia")
 SITES = ("lumbosacral", "iliac_crest", "groin", "other")
 SIDES = ("left", "right", "both")
+MAX_NOTE = 500
 
 
 AXIS_NAMES = ("up", "forward", "left")
@@ -243,9 +244,12 @@ class Mark(_Message):
     """upright: the hold is at_ns .. end_ns"""
     posture: str | None = None
     """upright: sitting or standing"""
+    note: str | None = None
+    """symptom: up to 500 characters of the wearer's own words"""
 
     def check(self) -> None:
         _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require(self.note is None or len(self.note) <= MAX_NOTE, "note is too long")
         _require(self.kind in MARK_KINDS, "kind is unknown")
         _require(self.severity is None or 0 <= self.severity <= 10, "severity is not 0..10")
         for name, allowed in (("symptom", SYMPTOMS), ("site", SITES), ("side", SIDES)):

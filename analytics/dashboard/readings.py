@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from analytics.day_reading import DayReading, read_day
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.summary import ITEM_KINDS, DayExposure, Exposure, day_exposure
-from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
+from analytics.exposure.summary import Exposure
+from analytics.exposure.timeline import MINUTE_S
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
 
@@ -53,15 +54,6 @@ class Now:
         return self.age_s is not None and self.age_s <= LIVE_S
 
 
-@dataclass(frozen=True, slots=True)
-class DayReading:
-    """A local day: exposure, and the timeline that it was computed from."""
-
-    day: Day
-    exposure: DayExposure
-    line: Timeline
-
-
 class Readings:
     """Reads for the pages. Every method raises StoreError when the store cannot answer."""
 
@@ -76,15 +68,7 @@ class Readings:
 
     def day(self, wearer: str, day: Day) -> DayReading:
         """One local day."""
-        start_ns, end_ns = day.start_ns, day.end_ns
-        minutes = self._store.read_results(wearer, "timeline_runs", start_ns, end_ns)
-        line = timeline(minutes, start_ns, end_ns)
-        items = [
-            item
-            for kind in ITEM_KINDS
-            for item in self._store.read_results(wearer, kind, start_ns, end_ns)
-        ]
-        return DayReading(day, day_exposure(day, line, items), line)
+        return read_day(self._store, wearer, day)
 
     def before(self, wearer: str, today: Day) -> list[Exposure]:
         """The COMPARED_DAYS before today, for comparison only: up to KEPT_S old."""

@@ -35,6 +35,8 @@ sedentary breaks (Healy et al. 2008: at least one minute)."""
 ITEM_KINDS = ("movement", "slouch_episode", "walking_bout", "quality")
 """Kinds of results that exposure reads beside `timeline`."""
 
+MINUTE_NS = 60_000_000_000
+
 _Figure = TypeVar("_Figure", int, float, "Band")
 
 
@@ -57,6 +59,14 @@ class Exposure:
     """walking bouts beyond the wearer's own limit"""
     movements: Mapping[str, int | None]
     """count of each kind of movement; None where the sensor cannot tell this kind"""
+    gap_min: float
+    """minutes of the interval without any data"""
+    slouch_dose: float | None
+    """highest dose (leaky minutes) at the end of an episode that began here; 0 without one"""
+    longest_slouch_min: float | None
+    """longest slouch episode begun here, 0 without one"""
+    longest_walk_min: float | None
+    """longest walking bout begun here, 0 without one"""
 
     @property
     def walking_min(self) -> float | None:
@@ -149,6 +159,10 @@ def total(parts: Sequence[Exposure], start_ns: int, end_ns: int) -> Exposure:
         walking_bouts=_sum(part.walking_bouts for part in parts),
         prolonged_bouts=_sum(part.prolonged_bouts for part in parts),
         movements={kind: _sum(part.movements[kind] for part in parts) for kind in MOVEMENTS},
+        gap_min=sum(part.gap_min for part in parts),
+        slouch_dose=_highest(part.slouch_dose for part in parts),
+        longest_slouch_min=_highest(part.longest_slouch_min for part in parts),
+        longest_walk_min=_highest(part.longest_walk_min for part in parts),
     )
 
 
@@ -157,22 +171,27 @@ def _sum(values: Iterable[_Figure | None]) -> _Figure | None:
     return reduce(add, known) if known else None
 
 
+def _highest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
 def exposure(line: Timeline, items: Sequence[Item], start_ns: int, end_ns: int) -> Exposure:
     """Exposure of [start_ns, end_ns), whole seconds inside `line`."""
     part = line.between(start_ns, end_ns)
     worn = part.worn == 1
     worn_min = float(worn.sum()) / 60 if (part.worn != NO_DATA).any() else None
+    gap_min = (end_ns - start_ns) / MINUTE_NS - float((part.worn != NO_DATA).sum()) / 60
     if not worn_min:
         return Exposure(
             start_ns, end_ns, worn_min, None, None, None, None, None, None,
-            dict.fromkeys(MOVEMENTS),
+            dict.fromkeys(MOVEMENTS), gap_min, None, None, None,
         )  # fmt: skip
     here = [item for item in items if item.end_ns > start_ns and item.start_ns < end_ns]
     begun = [item for item in items if start_ns <= item.start_ns < end_ns]
     observable = Observable(here)
     slouched = slouched_minutes(part, here, observable, start_ns, end_ns)
     slouch_known_s = (worn & (part.slouched != NO_DATA)).sum()
-    episodes = sum(item.kind == "slouch_episode" for item in begun)
+    episodes = [item for item in begun if item.kind == "slouch_episode"]
     bouts = [item for item in begun if item.kind == "walking_bout"]
     walking = not observable.denied(WALKING)
     kinds = [str(item.body["kind"]) for item in begun if item.kind == "movement"]
@@ -183,11 +202,23 @@ def exposure(line: Timeline, items: Sequence[Item], start_ns: int, end_ns: int) 
         posture_min=_posture_min(part.posture[worn], observable),
         slouch_known_min=None if slouched is None else float(slouch_known_s) / 60,
         slouched_min=slouched,
-        slouch_episodes=None if slouched is None else episodes,
+        slouch_episodes=None if slouched is None else len(episodes),
         walking_bouts=len(bouts) if walking else None,
         prolonged_bouts=sum(bool(b.body.get("prolonged")) for b in bouts) if walking else None,
         movements={k: kinds.count(k) if observable.movement(k) else None for k in MOVEMENTS},
+        gap_min=gap_min,
+        slouch_dose=None if slouched is None else max((_dose(e) for e in episodes), default=0.0),
+        longest_slouch_min=None if slouched is None else _longest_min(episodes),
+        longest_walk_min=_longest_min(bouts) if walking else None,
     )
+
+
+def _dose(episode: Item) -> float:
+    return float(episode.body.get("dose") or 0.0)
+
+
+def _longest_min(items: Sequence[Item]) -> float:
+    return max(((item.end_ns - item.start_ns) / MINUTE_NS for item in items), default=0.0)
 
 
 def _posture_min(worn: NDArray[np.int8], observable: Observable) -> dict[str, float | None]:

@@ -126,7 +126,15 @@ class Writer:
                 self._clinic.record_agent_state(wearer, state)
             case Mark(kind="symptom", symptom=str(symptom)) as mark:
                 entry = DiaryEntry(
-                    wearer, mark.at_ns, symptom, mark.site, mark.side, mark.severity, now_ns, SOURCE
+                    wearer,
+                    mark.at_ns,
+                    symptom,
+                    mark.site,
+                    mark.side,
+                    mark.severity,
+                    now_ns,
+                    SOURCE,
+                    note=mark.note,
                 )
                 self._clinic.add_diary(entry)
             case Mark(kind="upright", sensor=str(held), end_ns=int(end), posture=str(p)) as mark:

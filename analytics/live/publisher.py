@@ -12,7 +12,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from analytics.broker import Broker, BrokerError, Client
-from analytics.dashboard.readings import DayReading, Now, Readings
+from analytics.dashboard.readings import Now, Readings
+from analytics.day_reading import DayReading
 from analytics.live.home_assistant import discovery
 from analytics.live.state import live_state
 from analytics.store.base import Store, StoreError

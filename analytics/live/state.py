@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.dashboard.readings import DayReading, Now
+from analytics.dashboard.readings import Now
+from analytics.day_reading import DayReading
 from analytics.exposure.timeline import CODE, NO_DATA, NS_PER_S
 
 _SILENCE_S: Final = 120

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from analytics.store.alerts import Alerts
 from analytics.store.arrivals import Arrivals
 from analytics.store.database import Database
 from analytics.store.deliveries import Deliveries
@@ -23,7 +24,7 @@ FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
 
 
-class Clinic(People, Reported, Ledger, Arrivals, Deliveries):
+class Clinic(People, Reported, Ledger, Arrivals, Deliveries, Alerts):
     """One clinic database file, made or migrated on open.
 
     Methods raise StoreError when the file cannot be used, ClinicError for a request that the

@@ -99,7 +99,9 @@ class DiaryEntry:
     source: str
     """mark (the wearer's side), dashboard, cli, recording"""
     id: int | None = None
-    """Row number once stored, for `delete_diary`."""
+    """Row number once stored, for `change_diary` and `delete_diary`."""
+    note: str | None = None
+    """up to 500 characters of the wearer's own words"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,17 @@ class TimeMark:
     wearer: str
     at_ns: int
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAlert:
+    """An alert that was given to the wearer."""
+
+    wearer: str
+    at_ns: int
+    kind: str
+    text: str
+    id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

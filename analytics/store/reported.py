@@ -11,6 +11,8 @@ from analytics.store.database import Database
 from analytics.store.records import ClinicError, DiaryEntry, Hold, Sensor, TimeMark
 from wire.messages import AgentStatus, Birth, Loss, Status
 
+_DIARY_COLUMNS = "wearer, at_ns, symptom, site, side, severity, entered_ns, source, id, note"
+
 
 class Reported:
     """The part of the clinic database that ingest, pages and the command line fill.
@@ -152,8 +154,8 @@ class Reported:
         with self._writing(entry.wearer) as connection:
             added = connection.execute(
                 "INSERT INTO diary"
-                " (wearer, at_ns, symptom, site, side, severity, entered_ns, source)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                " (wearer, at_ns, symptom, site, side, severity, entered_ns, source, note)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (
                     entry.wearer,
                     entry.at_ns,
@@ -163,16 +165,53 @@ class Reported:
                     entry.severity,
                     entry.entered_ns,
                     entry.source,
+                    entry.note,
                 ),
             ).rowcount
         return bool(added)
+
+    def change_diary(self, entry: DiaryEntry) -> bool:
+        """Replace what the entry with this id says (its origin stays); False when this wearer has
+        no such entry. ClinicError when the same was already entered as another one."""
+        try:
+            with self._db.transaction() as connection:
+                changed = connection.execute(
+                    "UPDATE diary SET at_ns = ?, symptom = ?, site = ?, side = ?, severity = ?,"
+                    " note = ? WHERE wearer = ? AND id = ?",
+                    (
+                        entry.at_ns,
+                        entry.symptom,
+                        entry.site,
+                        entry.side,
+                        entry.severity,
+                        entry.note,
+                        entry.wearer,
+                        entry.id,
+                    ),
+                ).rowcount
+        except sqlite3.IntegrityError as error:
+            if "UNIQUE" in str(error):
+                raise ClinicError(
+                    "another entry says the same of this time already; delete one of them"
+                ) from error
+            raise ClinicError(f"a value is out of range: {error}") from error
+        return bool(changed)
+
+    def diary_entry(self, wearer: str, entry_id: int) -> DiaryEntry | None:
+        """One entry of a wearer by its id."""
+        with self._db.read() as connection:
+            row = connection.execute(
+                f"SELECT {_DIARY_COLUMNS} FROM diary WHERE wearer = ? AND id = ?",  # noqa: S608
+                (wearer, entry_id),
+            ).fetchone()
+        return None if row is None else DiaryEntry(*row)
 
     def diary(self, wearer: str, start_ns: int, end_ns: int) -> list[DiaryEntry]:
         """Entries with start_ns <= at_ns < end_ns in order of time."""
         with self._db.read() as connection:
             rows = connection.execute(
-                "SELECT wearer, at_ns, symptom, site, side, severity, entered_ns, source, id"
-                " FROM diary WHERE wearer = ? AND at_ns >= ? AND at_ns < ? ORDER BY at_ns, id",
+                f"SELECT {_DIARY_COLUMNS} FROM diary"  # noqa: S608
+                " WHERE wearer = ? AND at_ns >= ? AND at_ns < ? ORDER BY at_ns, id",
                 (wearer, start_ns, end_ns),
             ).fetchall()
         return [DiaryEntry(*row) for row in rows]

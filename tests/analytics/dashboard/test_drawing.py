@@ -38,6 +38,10 @@ WORN = Exposure(
     walking_bouts=1,
     prolonged_bouts=0,
     movements=dict.fromkeys(MOVEMENTS, 3),
+    gap_min=1320.0,
+    slouch_dose=6.0,
+    longest_slouch_min=22.0,
+    longest_walk_min=12.0,
 )
 
 

@@ -271,14 +271,17 @@ def test_hours_add_up_to_the_day(filled: tuple[Day, list[Result], list[Result]])
 def test_every_figure_is_summed() -> None:
     """A new field cannot be forgotten in `total`."""
     one = Exposure(
-        0, 1, 1.0, {"walking": 2.0}, 3.0, Band(1, 1, 1), 4, 5, 6, dict.fromkeys(MOVEMENTS, 7)
-    )
+        0, 1, 1.0, {"walking": 2.0}, 3.0, Band(1, 1, 1), 4, 5, 6, dict.fromkeys(MOVEMENTS, 7),
+        8.0, 9.0, 10.0, 11.0,
+    )  # fmt: skip
     two = total([one, one], 0, 1)
     for field in fields(Exposure):
         if field.name in {"start_ns", "end_ns"}:
             continue
         single, double = getattr(one, field.name), getattr(two, field.name)
-        if isinstance(single, dict):
+        if field.name in {"slouch_dose", "longest_slouch_min", "longest_walk_min"}:
+            assert double == single  # the highest, not the sum
+        elif isinstance(single, dict):
             assert double == {key: 2 * value for key, value in single.items()}
         else:
             assert double == single + single

@@ -1,0 +1,89 @@
+"""`trunkline exposure`: a wearer's exposure as a table."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from analytics.store.base import StoreError
+from analytics.store.records import ClinicError
+from trunkline.clinic_access import operator
+from trunkline.options import StoreOptions, open_clinic, open_store, store_options
+
+MAX_DAYS = 3660
+
+
+@click.command()
+@click.option("--wearer", required=True, help="Pseudonym of the wearer.")
+@click.option("--from", "first", required=True, help="First local day, 2026-03-02.")
+@click.option("--to", "last", required=True, help="Last local day, included.")
+@click.option("--by", type=click.Choice(["hour", "day", "week"]), default="day", show_default=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="CSV file."
+)
+@store_options
+def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: StoreOptions) -> None:
+    """Write minutes, bouts, counts, dose and longest of every trigger to a CSV file, with what was
+    worn and what could be observed. Days are days where the wearer lives.
+
+    `trunkline associate` reads the hourly and the daily form. docs/exposure.md has the columns.
+
+    \b
+    Example: trunkline exposure --wearer p-001 --from 2026-03-02 --to 2026-05-30 --out daily.csv
+    """
+    from analytics.day_reading import read_day
+    from analytics.exposure import rows
+    from analytics.exposure.days import Day
+
+    start, end = _date(first, "--from"), _date(last, "--to")
+    count = (end - start).days + 1
+    if not 0 < count <= MAX_DAYS:
+        raise click.UsageError(f"--to {last} is before --from {first}, or years later")
+    clinic, results = open_clinic(store), open_store(store)
+    partial = out.with_name(out.name + ".partial")
+    try:
+        zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+        clinic.audit(operator(), "exposure", wearer, f"{first} {last} by {by}")
+        readings = []
+        with click.progressbar(
+            range(count), label="reading days", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as steps:
+            for number in steps:
+                day = Day(start + dt.timedelta(days=number), zone)
+                readings.append((day, read_day(results, wearer, day).exposure))
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(rows.columns(by))
+            if by == "hour":
+                for day, found in readings:
+                    writer.writerows(rows.hour_rows(day, found))
+            elif by == "day":
+                writer.writerows(rows.day_row(found) for _, found in readings)
+            else:
+                writer.writerows(rows.week_rows([found for _, found in readings]))
+        partial.replace(out)
+    except (ClinicError, StoreError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write {out} ({error.strerror}); choose another folder"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+        results.close()
+        clinic.close()
+    click.echo(f"{out}: {count} days by {by}")
+
+
+def _date(text: str, option: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no day; use for example 2026-03-02", param_hint=option
+        ) from error
