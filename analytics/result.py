@@ -133,6 +133,7 @@ def movement_body(movement: Movement) -> dict[str, Any]:
         "kind": movement.kind.value,
         "direction": movement.direction,
         "peak_deg": _rounded(movement.peak_deg, 1),
+        "peak_deg_s": _rounded(movement.peak_deg_s, 1),
         "confidence": _rounded(movement.confidence, 2),
     }
 

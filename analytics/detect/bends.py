@@ -38,6 +38,7 @@ def bends(
     *,
     first_tick: int,
     posture: NDArray[np.int8],
+    probability: NDArray[np.float32],
     lying: NDArray[np.bool_],
     taken: Sequence[Span],
     site: Site,
@@ -45,31 +46,25 @@ def bends(
 ) -> list[Excursion]:
     """The excursions that count.
 
-    posture: (seconds,), lying: (ticks,), both from first_tick on; taken: (start, stop) ticks of
-    other movements.
+    posture and its probability: (seconds,), lying: (ticks,), all from first_tick on; taken:
+    (start, stop) ticks of other movements.
     """
+    seated = (posture == Posture.SITTING) & (probability >= p.seated_probability)
+    still = (posture != Posture.WALKING) & (posture != Posture.NOT_WORN)
     return [
         bend
         for bend in found
-        if bend.strength >= 1.0
+        if still[(bend.peak - first_tick) // MOTION_HZ]
+        and bend.strength >= 1.0
         and not lying[bend.peak - first_tick]
         and not any(start < bend.stop and bend.start < stop for start, stop in taken)
-        and _counts(bend, _at(posture, bend.peak - first_tick), site, p)
+        and _counts(bend, site, p, seated=bool(seated[(bend.peak - first_tick) // MOTION_HZ]))
     ]
 
 
-def _at(posture: NDArray[np.int8], tick: int) -> Posture:
-    return Posture(int(posture[tick // MOTION_HZ]))
-
-
-def _counts(bend: Excursion, posture: Posture, site: Site, p: ExcursionParameters) -> bool:
-    if posture in {Posture.WALKING, Posture.NOT_WORN}:
-        return False
-    seated = posture is Posture.SITTING
+def _counts(bend: Excursion, site: Site, p: ExcursionParameters, *, seated: bool) -> bool:
     forward = bend.kind is MovementKind.FORWARD_BEND
     turn = bend.kind is MovementKind.TRUNK_ROTATION
-    if not (site.sagittal or turn):
-        return False
     if not seated and bend.unrest_radps > p.max_unrest_radps:
         return False  # stepping on
     if site.low:

@@ -37,11 +37,20 @@ class ExcursionParameters:
     extension_deg: float = parameter(
         12.0, unit="deg", reason="backward bending explains what goes with it; not reported"
     )
+    undirected_deg: float = parameter(
+        40.0, unit="deg", reason="nobody bends so far to a side or backward"
+    )
+    undirected_low_deg: float = parameter(
+        25.0, unit="deg", reason="the same for the pelvis, which a forward bend tilts by more"
+    )
     low_site_factor: float = parameter(
         0.35, unit="1", reason="the pelvis moves about a third of what the chest does"
     )
     standing_pelvis_deg: float = parameter(
         20.0, unit="deg", reason="a standing pelvis tilts less without a bend"
+    )
+    seated_probability: float = parameter(
+        0.7, unit="1", reason="who may as well stand turns as a whole, not in the trunk"
     )
     no_gyro_deg: float = parameter(
         45.0, unit="deg", reason="without a gyroscope swaying looks like bending"
@@ -100,6 +109,8 @@ class Excursion:
     peak: int
     stop: int
     height_deg: float
+    rate_deg_s: float
+    """Fastest change of the angle."""
     positive: bool
     """Forward, to the right, to the left (rotation)."""
     jerk_mps3: float
@@ -117,33 +128,40 @@ class Excursion:
 
 
 def excursions(
-    motion: Motion, *, low_site: bool, parameters: ExcursionParameters
+    motion: Motion, *, low_site: bool, directed: bool, parameters: ExcursionParameters
 ) -> list[Excursion]:
-    """Excursions in order of time, one for all peaks that overlap; weak ones included."""
+    """Excursions in order of time, one for all peaks that overlap; weak ones included.
+
+    Where forward is not known (not `directed`), a tilt larger than people bend to a side or
+    backward is a forward bend, and smaller ones are nothing.
+    """
     p = parameters
     factor = p.low_site_factor if low_site else 1.0
-    flexion = from_running_median(
-        np.degrees(np.arctan2(-motion.up[0], motion.up[2])), rate_hz=MOTION_HZ, window_s=p.middle_s
-    )
-    tilt = np.degrees(np.arcsin(np.clip(motion.up[1], -1.0, 1.0)))
-    lateral = from_running_median(tilt, rate_hz=MOTION_HZ, window_s=p.middle_s)
-    heading = None
-    if motion.yaw_radps is not None:
-        turned = np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ
-        heading = from_running_median(turned, rate_hz=MOTION_HZ, window_s=p.middle_s)
     forward, side = MovementKind.FORWARD_BEND, MovementKind.LATERAL_BEND
     turn = MovementKind.TRUNK_ROTATION
-    found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)
-    found += _peaks(-flexion, None, p.extension_deg * factor, p.longest_s, p)
-    for sign, positive in ((1.0, True), (-1.0, False)):
-        found += _peaks(
-            sign * lateral, side, p.lateral_deg * factor, p.longest_s, p, positive=positive
-        )
-        if heading is not None:
-            found += _peaks(
-                sign * heading, turn, p.rotation_deg * factor, p.longest_s, p, positive=positive
-            )
+    ahead, left, above = motion.up
+    if directed:
+        flexion = _from_middle(np.degrees(np.arctan2(-ahead, above)), p)
+        lateral = _from_middle(np.degrees(np.arcsin(np.clip(left, -1.0, 1.0))), p)
+        found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)
+        found += _peaks(-flexion, None, p.extension_deg * factor, p.longest_s, p)
+        for angle, right in ((lateral, True), (-lateral, False)):
+            least_deg = p.lateral_deg * factor
+            found += _peaks(angle, side, least_deg, p.longest_s, p, positive=right)
+    else:
+        tilt = _from_middle(np.degrees(np.arctan2(np.hypot(ahead, left), above)), p)
+        least_deg = p.undirected_low_deg if low_site else p.undirected_deg
+        found = _peaks(tilt, forward, least_deg, p.forward_longest_s, p)
+    if motion.yaw_radps is not None:
+        heading = _from_middle(np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ, p)
+        for angle, to_left in ((heading, True), (-heading, False)):
+            least_deg = p.rotation_deg * factor
+            found += _peaks(angle, turn, least_deg, p.longest_s, p, positive=to_left)
     return [_measured(e, motion, p) for e in _strongest(found) if _whole(e, motion)]
+
+
+def _from_middle(angle_deg: NDArray[np.float64], p: ExcursionParameters) -> NDArray[np.float64]:
+    return from_running_median(angle_deg, rate_hz=MOTION_HZ, window_s=p.middle_s)
 
 
 def _whole(item: Excursion, motion: Motion) -> bool:
@@ -190,13 +208,16 @@ def _peaks(
     _, _, left, right = signal.peak_widths(
         angle_deg, peaks, rel_height=p.half_share, prominence_data=basis
     )
+    starts, stops = left.astype(int), np.ceil(right).astype(int)
+    rate_deg_s = np.abs(np.diff(angle_deg)) * MOTION_HZ
     return [
         Excursion(
             kind=kind,
-            start=int(left[i]),
+            start=int(starts[i]),
             peak=int(peaks[i]),
-            stop=int(np.ceil(right[i])),
+            stop=int(stops[i]),
             height_deg=float(height_deg[i]),
+            rate_deg_s=float(rate_deg_s[starts[i] : stops[i]].max()),
             positive=positive,
             jerk_mps3=0.0,
             unrest_radps=0.0,

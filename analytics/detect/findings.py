@@ -97,9 +97,12 @@ class Movement:
     direction: str | None = None
     """left or right, seen from the wearer; None where it has none or is not known."""
     peak_deg: float | None = None
-    """Largest angle that characterises the kind."""
+    """Largest angle: of a bend, a turn or a roll its size, else how far the trunk turned away from
+    where it was."""
     confidence: float | None = None
     """0 .. 1."""
+    peak_deg_s: float | None = None
+    """Largest speed of turning."""
 
 
 @dataclass(frozen=True, slots=True)

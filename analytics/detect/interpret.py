@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from analytics.detect.lying import (
     lying_side,
     rolls,
     transitions,
+    turned_deg,
 )
 from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
@@ -133,9 +134,11 @@ class _Reader:
             _movement(MovementKind.SQUAT, d.start, d.stop, confidence=0.8) for d in self.dips
         ]
         movements += self._rolls(lying, changes)
-        movements += self._bends(posture, lying, movements)
+        movements += self._bends(posture, probability, lying, movements)
         low, high = seen.first_s * SECOND_NS, final_s * SECOND_NS
-        final = [m for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high]
+        final = [
+            self._with_peaks(m) for m in movements if low <= (m.start_ns + m.end_ns) // 2 < high
+        ]
         self._advance(n, lying, walking, chain=chain, path=path)
         return Reading(posture[:n], probability[:n], tuple(sorted(final, key=lambda m: m.start_ns)))
 
@@ -268,6 +271,8 @@ class _Reader:
                 elif old is State.CROUCH and crouch is not None:
                     found += self._crouched(crouch, pulse, up)
         for change in changes:
+            if change.turn_deg < self.p.lying.least_turn_deg:
+                continue
             index = chain.index_at(change.crossing)
             upright = path.states[index - 1 if change.into else index]
             sat = upright is State.SIT
@@ -280,6 +285,16 @@ class _Reader:
                 _movement(kind, change.start + self.offset, change.stop + self.offset, sure)
             )
         return found
+
+    def _with_peaks(self, movement: Movement) -> Movement:
+        """The same with its largest angle and speed, as far as they are not known yet."""
+        if movement.peak_deg_s is not None:
+            return movement
+        start = max(0, movement.start_ns // TICK_NS - self.offset)
+        up = self.seen.up[:, start : max(start, movement.end_ns // TICK_NS - self.offset) + 1]
+        away_deg, rate_deg_s = turned_deg(up)
+        peak_deg = away_deg if movement.peak_deg is None else movement.peak_deg
+        return replace(movement, peak_deg=peak_deg, peak_deg_s=rate_deg_s)
 
     def _told(self, kind: MovementKind, pulse: Pulse, odds: float) -> list[Movement]:
         """A rise or descent, unless it says itself that it was none."""
@@ -318,13 +333,18 @@ class _Reader:
         return found
 
     def _bends(
-        self, posture: NDArray[np.int8], lying: NDArray[np.bool_], others: list[Movement]
+        self,
+        posture: NDArray[np.int8],
+        probability: NDArray[np.float32],
+        lying: NDArray[np.bool_],
+        others: list[Movement],
     ) -> list[Movement]:
         taken = [(m.start_ns // TICK_NS, m.end_ns // TICK_NS) for m in others]
         found = bends(
             self.seen.excursions,
             first_tick=self.offset,
             posture=posture,
+            probability=probability,
             lying=lying,
             taken=[*taken, *self.rhythm],
             site=self.site,
@@ -365,10 +385,17 @@ def _movement(
     confidence: float,
     *,
     peak_deg: float | None = None,
+    peak_deg_s: float | None = None,
     direction: str | None = None,
 ) -> Movement:
     return Movement(
-        kind, int(start) * TICK_NS, int(stop) * TICK_NS, direction, peak_deg, confidence
+        kind,
+        start_ns=int(start) * TICK_NS,
+        end_ns=int(stop) * TICK_NS,
+        direction=direction,
+        peak_deg=peak_deg,
+        peak_deg_s=peak_deg_s,
+        confidence=confidence,
     )
 
 
@@ -381,7 +408,13 @@ def _bend(bend: Excursion) -> Movement:
         direction = "left" if bend.positive else "right"
     sure = _sure(2.0 * (bend.strength - 0.8))
     return _movement(
-        kind, bend.start, bend.stop, sure, peak_deg=bend.height_deg, direction=direction
+        kind,
+        bend.start,
+        bend.stop,
+        sure,
+        peak_deg=bend.height_deg,
+        peak_deg_s=bend.rate_deg_s,
+        direction=direction,
     )
 
 

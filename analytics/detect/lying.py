@@ -50,6 +50,12 @@ class LyingParameters:
         10.0, unit="deg/s", reason="turning speed at which a transition begins and ends"
     )
     longest_s: float = parameter(6.0, unit="s", reason="one way of a slow transition")
+    least_turn_deg: float = parameter(
+        20.0, unit="deg", reason="a sensor that slips across a threshold is nobody who lies down"
+    )
+    undirected_least_s: float = parameter(
+        4.0, unit="s", reason="where forward is unknown a bend looks like lying, but is shorter"
+    )
     roll_deg: float = parameter(
         35.0, unit="deg", reason="smallest turn of the azimuth that is a new position"
     )
@@ -67,6 +73,8 @@ class Transition:
     crossing: int
     stop: int
     into: bool
+    turn_deg: float
+    """Turn of up from beginning to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,8 @@ def lying_mask(
             continue
         prone = forward_known and -up[0, start:stop].mean() > np.abs(up[1, start:stop].mean())
         flat = tilt[start:stop].max() >= p.flat_deg
-        least_s = p.prone_least_s if prone else p.least_s if flat else p.propped_least_s
+        least_s = p.least_s if forward_known else p.undirected_least_s
+        least_s = p.prone_least_s if prone else least_s if flat else p.propped_least_s
         if stop - start < least_s * MOTION_HZ:
             lying[start:stop] = False
     return lying
@@ -126,6 +135,14 @@ def turning_deg_s(up: NDArray[np.float64]) -> NDArray[np.float64]:
     return moving_mean(np.degrees(np.sqrt((speed**2).sum(axis=0))), MOTION_HZ // 2)
 
 
+def turned_deg(up: NDArray[np.float64]) -> tuple[float, float]:
+    """How far (3, n) up vectors turn away from the first [deg], and how fast at most [deg/s]."""
+    away = np.degrees(np.arccos(np.clip(up[:, 0] @ up, -1.0, 1.0)))
+    steps = np.sqrt((np.diff(up, axis=1) ** 2).sum(axis=0))
+    fastest = float(np.degrees(steps.max(initial=0.0))) * MOTION_HZ
+    return float(away.max()), fastest
+
+
 def transitions(
     lying: NDArray[np.bool_], up: NDArray[np.float64], parameters: LyingParameters
 ) -> list[Transition]:
@@ -140,12 +157,16 @@ def transitions(
         low, high = max(0, crossing - reach), min(len(lying), crossing + reach)
         before = np.flatnonzero(turning[low:crossing] < p.still_deg_s)
         after = np.flatnonzero(turning[crossing:high] < p.still_deg_s)
+        start = low + int(before[-1]) if len(before) else low
+        stop = crossing + int(after[0]) if len(after) else high
+        cosine = float(np.clip(up[:, start] @ up[:, stop - 1], -1.0, 1.0))
         found.append(
             Transition(
-                start=low + int(before[-1]) if len(before) else low,
+                start=start,
                 crossing=crossing,
-                stop=crossing + int(after[0]) if len(after) else high,
+                stop=stop,
                 into=bool(lying[crossing]),
+                turn_deg=float(np.degrees(np.arccos(cosine))),
             )
         )
     return found

@@ -82,7 +82,9 @@ def observe(
         rises = [p.shifted(offset) for p in pulses(motion, inside, parameters.pulses)]
         if site.gyro:
             sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
-        found = excursions(motion, low_site=site.low, parameters=parameters.excursions)
+        found = excursions(
+            motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
+        )
         turns = [e.shifted(offset) for e in found]
     steps = steps_of(frames, walking, parameters.steps)
     owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)

@@ -187,6 +187,13 @@ MOVEMENTS: Final = Table(
             "largest angle of the movement",
             "not measured for this kind",
         ),
+        Column(
+            "peak_deg_s",
+            "float32",
+            "degree/s",
+            "largest speed of turning in the movement",
+            "results of algorithm 1",
+        ),
         _CONFIDENCE,
     ),
 )

@@ -127,6 +127,21 @@ def movements(found: Findings) -> list[tuple[str, str | None]]:
     return [(m.kind.value, m.direction) for m in found.movements]
 
 
+def test_every_movement_has_its_peaks(busy: Samples) -> None:
+    found = whole(context_for(busy), busy)
+    for item in found.movements:
+        assert item.end_ns > item.start_ns
+        assert item.peak_deg is not None
+        assert item.peak_deg_s is not None
+        assert item.confidence is not None
+    (bend,) = (m for m in found.movements if m.kind == "forward_bend")
+    assert bend.peak_deg == pytest.approx(50, abs=3)
+    assert bend.peak_deg_s == pytest.approx(50 / 1.2 * 15 / 8, rel=0.1)
+    (lying,) = (m for m in found.movements if m.kind == "stand_to_lie")
+    assert lying.peak_deg == pytest.approx(90, abs=8)
+    assert lying.peak_deg_s == pytest.approx(90 / 2.0 * 15 / 8, rel=0.15)
+
+
 def test_the_busy_day_is_understood(busy: Samples) -> None:
     found = whole(context_for(busy), busy)
     kinds = [kind for kind, _ in movements(found)]

@@ -97,6 +97,7 @@ def test_results_come_back_exactly(store: EmbeddedStore, tmp_path: Path) -> None
         "end_utc": EIGHT + 8 * S,
         "direction": "left",
         "peak_deg": pytest.approx(21.7),
+        "peak_deg_s": None,
         "confidence": None,
     }
     (slouch,) = rows(tmp_path / "out" / "slouch_episodes.parquet")
