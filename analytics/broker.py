@@ -41,6 +41,8 @@ class Broker:
     port: int = 1883
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    """Read for every client, instead of `password`."""
     tls: bool = False
     tls_ca: Path | None = None
     """None: the system's authorities."""
@@ -67,7 +69,7 @@ class Broker:
         )
         client.connect_timeout = CONNECT_TIMEOUT_S
         if self.user is not None:
-            client.username_pw_set(self.user, self.password)
+            client.username_pw_set(self.user, self._present_password())
         if self.tls:
             client.tls_set_context(self._tls_context())
         return client
@@ -96,6 +98,16 @@ class Broker:
             lasting=True,
         )
 
+    def _present_password(self) -> str | None:
+        if self.password_file is None:
+            return self.password
+        try:
+            return self.password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BrokerError(
+                f"the password file cannot be read ({error})", "check that it is there and readable"
+            ) from error
+
     def _tls_context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.tls_ca)
@@ -110,12 +122,22 @@ class Broker:
         return context
 
     def _unreachable(self, error: Exception) -> BrokerError:
+        if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _VALIDITY:
+            return BrokerError(
+                f"cannot reach the broker at {self.address}", _VALIDITY[error.verify_code]
+            )
         return BrokerError(
             f"cannot reach the broker at {self.address}",
             next((advice for kind, advice in _ADVICE if isinstance(error, kind)), str(error)),
             lasting=isinstance(error, ssl.SSLCertVerificationError),
         )
 
+
+_VALIDITY = {
+    9: "its certificate is not valid yet: check this machine's clock",
+    10: "its certificate has expired: renew it on the broker, or check this machine's clock",
+}
+"""By OpenSSL's X509_V_ERR numbers; a matter of waiting or of the broker, not of our settings."""
 
 _ADVICE: Iterable[tuple[type[Exception], str]] = (
     (

@@ -91,7 +91,9 @@ class Agent:
         self._newest_id = self.outbox.newest_session()
         self._run = self._new_id()
         try:
-            self.uplink = Uplink(config.broker, self.outbox, self._run, clock.utc_ns)
+            self.uplink = Uplink(
+                config.broker, self.outbox, self._run, clock.utc_ns, len(config.sensors)
+            )
         except BaseException:
             self.outbox.close()
             raise

@@ -17,6 +17,8 @@ class BrokerConfig:
     port: int = 1883
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    """Read at every attempt to connect, instead of `password`."""
     tls: bool = False
     ca_file: Path | None = None
     """Authority of the broker's certificate; None: the system's."""
@@ -29,15 +31,38 @@ class BrokerConfig:
         """host:port for people."""
         return f"{self.host}:{self.port}"
 
+    def present_password(self) -> str | None:
+        """As it is now; raises BrokerConfigError."""
+        if self.password_file is None:
+            return self.password
+        try:
+            return self.password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BrokerConfigError(
+                f"the password file cannot be read ({error}); check that it is there and readable"
+            ) from error
+
 
 class BrokerConfigError(ValueError):
     """Settings that can never work; one sentence of what to do."""
+
+
+class _ClosingSocket(ssl.SSLSocket):
+    """paho leaves the socket of a failed handshake open: a descriptor at every attempt."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def tls_context(broker: BrokerConfig) -> ssl.SSLContext:
     """What the TLS settings mean; raises BrokerConfigError."""
     try:
         context = ssl.create_default_context(cafile=broker.ca_file)
+        context.sslsocket_class = _ClosingSocket
         if broker.cert_file:
             context.load_cert_chain(broker.cert_file, broker.key_file)
     except (OSError, ssl.SSLError) as error:
@@ -61,8 +86,17 @@ _ADVICE: Iterable[tuple[type[BaseException], str]] = (
 )
 
 
+_VALIDITY = {
+    9: "its certificate is not valid yet: check this machine's clock",
+    10: "its certificate has expired: renew it on the broker, or check this machine's clock",
+}
+"""By OpenSSL's X509_V_ERR numbers."""
+
+
 def unreachable(broker: BrokerConfig, error: BaseException | None) -> str:
     """Why no connection could be made, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _VALIDITY:
+        return f"cannot reach the broker at {broker.address}; {_VALIDITY[error.verify_code]}"
     for kind, text in _ADVICE:
         if isinstance(error, kind):
             return f"cannot reach the broker at {broker.address}; {text}"

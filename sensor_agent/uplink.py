@@ -1,40 +1,42 @@
-"""The outbox's way to the broker: MQTT, QoS 1, the only module of the agent that imports paho.
+"""The outbox's way to the broker: what is sent when, and what may be deleted.
 
 Fresh batches are published at once. What was in the outbox when the connection came up follows
 oldest first, at a limited rate and with a limited number of batches that ingest has not committed.
 A batch leaves the outbox on ingest's `committed`; one that stays uncommitted is sent again.
-
-paho runs in its own thread; its callbacks only hand over to the event loop, where all state lives.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from enum import StrEnum
 
-from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
-
-from sensor_agent.broker import BrokerConfig, hung_up, refused, tls_context, unreachable
+from sensor_agent.broker import BrokerConfig
+from sensor_agent.connection import Connection, UplinkState
 from sensor_agent.outbox import Message, Outbox, OutboxError
 from wire.messages import AgentState, AgentStatus, Committed, MessageError
 from wire.topics import ROOT, Kind, TopicError, parse, wearer_topic
 
+__all__ = ["Uplink", "UplinkState"]
+
 log = logging.getLogger(__name__)
 
-KEEPALIVE_S = 30
-RECONNECT_MAX_S = 60
 MAX_UNACKED = 64
 """Messages that the broker has not acknowledged: bounds memory on a link that takes nothing."""
+ACK_S = 30.0
+"""A broker that has not acknowledged a message for so long is not one: another connection."""
+STRIKES = 3
+"""Connections that ended while a batch was under way: then one is sent at a time, to find out
+whether a batch is to blame."""
+AVOID_S = 300.0
+"""How long a batch at which the broker hangs up is left out, so that the others get through."""
 BACKLOG_PER_S = 100
 """Eight hours of one sensor in five minutes, and a live batch never waits behind more than one."""
+BACKLOG_PER_SENSOR_S = 40
+"""With several sensors: eight hours in twelve minutes, however many there are."""
 BACKLOG_WINDOW = 256
 """Backlog batches that the store has not committed: ingest sets the pace, not the broker."""
 LIVE_WINDOW = 5000
@@ -46,16 +48,6 @@ PROBE_S = 10.0
 """Without a word from ingest for so long, the oldest batch is sent again to ask for one."""
 _CHUNK = 64
 _TICK_S = 0.5
-
-
-class UplinkState(StrEnum):
-    """Whether the broker takes what we have."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    REFUSED = "refused"
-    """The broker answers and does not let us in."""
-    CLOSED = "closed"
 
 
 class _Sent:
@@ -72,28 +64,52 @@ class Uplink:
     """Publishes one wearer's outbox until it is closed. All methods belong to the event loop."""
 
     def __init__(
-        self, broker: BrokerConfig, outbox: Outbox, run: str, utc_ns: Callable[[], int]
+        self,
+        broker: BrokerConfig,
+        outbox: Outbox,
+        run: str,
+        utc_ns: Callable[[], int],
+        sensors: int = 1,
     ) -> None:
-        """`run`: ULID of this run of the agent; raises BrokerConfigError."""
-        self.state = UplinkState.CONNECTING
-        self.problem: str | None = None
-        """What keeps us from the broker, with advice; None when nothing does."""
+        """`run`: ULID of this run of the agent; `sensors`: how many it has. BrokerConfigError."""
         self.committed_batches = self.committed_samples = 0
         """What the store has taken since the start."""
-        self._broker, self._outbox, self._run, self._utc_ns = broker, outbox, run, utc_ns
+        self._outbox, self._run, self._utc_ns = outbox, run, utc_ns
+        self._backlog_per_s = max(BACKLOG_PER_S, BACKLOG_PER_SENSOR_S * sensors)
         self._state_topic = wearer_topic(outbox.wearer, Kind.AGENT_STATE)
         self._retained: dict[str, bytes] = {}
         self._wake = asyncio.Event()
         self._closing = False
         self._greeted = False
-        self._unacked: dict[int, int | None] = {}  # MQTT message id -> small message's row
+        # MQTT message id -> (row of the outbox, whether it is a batch, when it was sent)
+        self._unacked: dict[int, tuple[int | None, bool, float]] = {}
         self._delivered: list[int] = []
         self._commits: dict[str, int] = {}
+        self._published: dict[str, int] = {}  # sessions of this run -> highest number sent
         self._sent: dict[str, _Sent] = {}
         self._backlog: deque[Message] = deque()
         self._backlog_id = self._backlog_end = self._live_id = 0
         self._backlog_due_s = 0.0
-        self._client = self._make_client()
+        self._strikes: dict[int, int] = {}  # row -> connections that ended with it under way
+        self._avoided: dict[int, float] = {}  # row -> until when
+        self.connection = Connection(
+            broker,
+            f"tl{run[-20:]}",  # MQTT 3.1.1 promises 23 characters
+            subscription=f"{ROOT}/{outbox.wearer}/+/{Kind.COMMITTED}",
+            will_topic=self._state_topic,
+            will=lambda: self._agent_status(AgentState.LOST),
+            listener=self,
+        )
+
+    @property
+    def state(self) -> UplinkState:
+        """Whether the broker takes what we have."""
+        return self.connection.state
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps us from the broker, with advice; None when nothing does."""
+        return self.connection.problem
 
     def set_retained(self, topic: str, payload: bytes) -> None:
         """Publish a retained message now, and again whenever the broker may have forgotten it."""
@@ -111,22 +127,25 @@ class Uplink:
 
     async def run(self) -> None:
         """Connect and publish until `close`."""
-        self._loop = asyncio.get_running_loop()
-        self._client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
-        self._client.loop_start()
+        connecting = asyncio.create_task(self.connection.run())
         try:
             while not self._closing:
                 try:
                     busy = await self._pump()
                 except OutboxError as error:
-                    self._complain(str(error))
+                    self.connection.complain(str(error))
                     busy = False
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0 if busy else _TICK_S):
                         await self._wake.wait()
                 self._wake.clear()
+                if connecting.done():
+                    connecting.result()
+            await self._say_goodbye()
         finally:
-            await self._disconnect()
+            self.connection.close()
+            await asyncio.wait([connecting], timeout=1.5)
+            connecting.cancel()
 
     def close(self) -> None:
         """Say goodbye and let `run` return, within two seconds. Nothing is lost: it is on disk."""
@@ -140,6 +159,7 @@ class Uplink:
         await self._settle()
         if self.state is not UplinkState.CONNECTED:
             return False
+        self._watch_acks()
         if not self._greeted:
             await self._greet()
         busy = await self._send_small()
@@ -154,6 +174,9 @@ class Uplink:
             await asyncio.to_thread(self._outbox.delivered, delivered)
             del self._delivered[: len(delivered)]
         for session, seq in list(self._commits.items()):
+            if not await self._is_believed(session, seq):
+                del self._commits[session]
+                continue
             batches, samples = await asyncio.to_thread(self._outbox.commit, session, seq)
             self.committed_batches += batches
             self.committed_samples += samples
@@ -161,6 +184,19 @@ class Uplink:
                 del self._commits[session]
             if sent := self._sent.get(session):
                 await self._forget(session, sent, seq)
+
+    async def _is_believed(self, session: str, seq: int) -> bool:
+        """Nobody can have stored what was never sent: a word about that deletes nothing."""
+        if session > self._run:
+            last = self._published.get(session)
+        else:
+            last = await asyncio.to_thread(self._outbox.last_seq, session)
+        if last is not None and seq > last:
+            self.connection.complain(
+                f"batch {seq} of a sensor is said to be stored, but only {last} was sent; nothing "
+                "is deleted, look who publishes on the topic `committed`"
+            )
+        return last is not None and seq <= last
 
     async def _forget(self, session: str, sent: _Sent, seq: int) -> None:
         """Ingest has committed up to `seq`; what it should have had long ago is sent again."""
@@ -179,7 +215,6 @@ class Uplink:
 
     async def _greet(self) -> None:
         """First round of a connection: the broker may be another, and know nothing."""
-        self._unacked.clear()
         self._sent.clear()
         self._backlog.clear()
         self._backlog_id, self._backlog_end = 0, await asyncio.to_thread(self._outbox.last_id)
@@ -195,17 +230,17 @@ class Uplink:
 
     async def _send_small(self) -> bool:
         """Births and marks; True when some could not be published yet."""
-        under_way = {row for row in self._unacked.values() if row is not None}
+        under_way = {row for row, is_batch, _ in self._unacked.values() if not is_batch}
         under_way |= set(self._delivered)
         rows = await asyncio.to_thread(self._outbox.small, MAX_UNACKED + len(under_way))
         waiting = [row for row in rows if row.id not in under_way]
-        for row in waiting[: MAX_UNACKED - len(self._unacked)]:
+        for row in waiting[: self._room()]:
             self._publish(row.topic, row.payload, retain=row.retain, row_id=row.id)
         return len(waiting) > MAX_UNACKED - len(under_way)
 
     async def _send_live(self) -> bool:
         held = sum(len(sent.at_s) for sent in self._sent.values())
-        room = min(MAX_UNACKED - len(self._unacked), LIVE_WINDOW - held, _CHUNK)
+        room = min(self._room(), LIVE_WINDOW - held, _CHUNK)
         if room <= 0:
             return False
         rows = await asyncio.to_thread(self._outbox.batches_after, self._live_id, room)
@@ -217,8 +252,7 @@ class Uplink:
     async def _send_backlog(self) -> bool:
         """What is due again, then what waited for the connection; always False: the rate rules."""
         now_s = time.monotonic()
-        room = MAX_UNACKED - len(self._unacked)
-        allowed = min(room, int((now_s - self._backlog_due_s) * BACKLOG_PER_S))
+        allowed = min(self._room(), int((now_s - self._backlog_due_s) * self._backlog_per_s))
         if allowed <= 0:
             return False
         held = sum(len(sent.backlog) for sent in self._sent.values())
@@ -230,7 +264,8 @@ class Uplink:
         while self._backlog and count < allowed:
             self._publish_batch(self._backlog.popleft(), is_backlog=True)
             count += 1
-        self._backlog_due_s = max(self._backlog_due_s, now_s - _TICK_S) + count / BACKLOG_PER_S
+        self._backlog_due_s = max(self._backlog_due_s, now_s - _TICK_S)
+        self._backlog_due_s += count / self._backlog_per_s
         return False
 
     async def _probe(self) -> None:
@@ -243,97 +278,83 @@ class Uplink:
     def _publish_batch(self, row: Message, *, is_backlog: bool) -> None:
         if row.session is None or row.seq is None:
             raise ValueError(f"row {row.id} is not a batch")
-        self._publish(row.topic, row.payload, retain=False)
+        if self._avoided.get(row.id, 0.0) <= time.monotonic():
+            self._publish(row.topic, row.payload, retain=False, row_id=row.id, is_batch=True)
+        if row.session > self._run:
+            self._published[row.session] = max(row.seq, self._published.get(row.session, 0))
         sent = self._sent.setdefault(row.session, _Sent())
         sent.at_s[row.seq] = time.monotonic()
         if is_backlog:
             sent.backlog.add(row.seq)
 
     def _publish(
-        self, topic: str, payload: bytes, *, retain: bool, row_id: int | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool,
+        row_id: int | None = None,
+        is_batch: bool = False,
     ) -> None:
-        self._unacked[self._client.publish(topic, payload, qos=1, retain=retain).mid] = row_id
+        mid = self.connection.publish(topic, payload, retain=retain)
+        if mid is not None:
+            self._unacked[mid] = (row_id, is_batch, time.monotonic())
 
-    # --- connection: paho's callbacks, handed over to the event loop ----------------------------
+    def _room(self) -> int:
+        """Messages that may be sent now; one at a time while we look for what the broker hangs up
+        at."""
+        is_careful = any(count >= STRIKES for count in self._strikes.values())
+        return (1 if is_careful else MAX_UNACKED) - len(self._unacked)
 
-    def _make_client(self) -> Client:
-        broker = self._broker
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"tl{self._run[-20:]}",  # MQTT 3.1.1 promises 23 characters
-            protocol=MQTTv5 if broker.mqtt5 else MQTTv311,
-        )
-        if broker.tls:
-            client.tls_set_context(tls_context(broker))
-        if broker.user is not None:
-            client.username_pw_set(broker.user, broker.password)
-        client.reconnect_delay_set(1, RECONNECT_MAX_S)
-        client.max_inflight_messages_set(MAX_UNACKED)
-        client.will_set(self._state_topic, self._agent_status(AgentState.LOST), 1, retain=True)
-
-        def hand_over(act: Callable[..., None], *args: object) -> None:
-            with suppress(RuntimeError):  # the loop is closed: we are past caring
-                self._loop.call_soon_threadsafe(act, *args)
-
-        client.on_connect_fail = lambda _c, _d: hand_over(self._on_unreachable, sys.exception())
-        client.on_connect = lambda _c, _d, _f, reason, _p: hand_over(
-            self._on_connect, reason.is_failure, str(reason)
-        )
-        client.on_disconnect = lambda *_args: hand_over(self._on_disconnect)
-        client.on_publish = lambda _c, _d, mid, _r, _p: hand_over(self._on_acked, mid)
-        client.on_message = lambda _c, _d, message: hand_over(self._on_message, message)
-        return client
+    def _watch_acks(self) -> None:
+        if self._unacked and time.monotonic() - next(iter(self._unacked.values()))[2] > ACK_S:
+            self.connection.drop(
+                "the broker takes messages and does not acknowledge them; it is connected anew, "
+                "look whether its disk is full"
+            )
 
     def _agent_status(self, state: AgentState) -> bytes:
         return AgentStatus(run=self._run, state=state, at_ns=self._utc_ns()).dump()
 
-    def _on_connect(self, is_failure: bool, reason: str) -> None:
-        if is_failure:
-            self.state = UplinkState.REFUSED
-            self._complain(refused(self._broker, reason))
-            return
-        if self.problem is not None:
-            log.info("connected to the broker at %s", self._broker.address)
-        self.state, self.problem, self._greeted = UplinkState.CONNECTED, None, False
-        self._client.subscribe(f"{ROOT}/{self._outbox.wearer}/+/{Kind.COMMITTED}", qos=1)
+    # --- what the connection says ---------------------------------------------------------------
+
+    def connected(self) -> None:
+        """See Listener."""
+        self._greeted = False
+        self._unacked.clear()
         self._wake.set()
 
-    def _on_unreachable(self, error: BaseException | None) -> None:
-        self.state = UplinkState.CONNECTING
-        self._complain(unreachable(self._broker, error))
-
-    def _on_disconnect(self) -> None:
+    def lost(self) -> None:
+        """See Listener."""
         self._greeted = False
-        was, self.state = self.state, UplinkState.CONNECTING
-        if self._closing or was is UplinkState.REFUSED:
-            self.state = was
-        elif was is UplinkState.CONNECTED:
-            self._complain(
-                f"the connection to the broker at {self._broker.address} was lost; samples wait "
-                "on disk and follow when it is back"
+        rows = [row for row, is_batch, _ in self._unacked.values() if is_batch and row is not None]
+        self._strikes = {row: self._strikes.get(row, 0) + 1 for row in rows}
+        if any(count >= STRIKES for count in self._strikes.values()):
+            self.connection.complain(
+                "the broker hangs up at what it is sent; check its limit of the message size and "
+                "its access list. Samples wait on disk"
             )
-        else:
-            self._complain(hung_up(self._broker))
+        if len(rows) == 1 and self._strikes[rows[0]] > STRIKES:
+            self._avoided[rows[0]] = time.monotonic() + AVOID_S
+            self._strikes.clear()
 
-    def _complain(self, problem: str) -> None:
-        """Log a problem once, not at every retry."""
-        if problem != self.problem:
-            log.warning("%s", problem)
-        self.problem = problem
-
-    def _on_acked(self, mid: int) -> None:
-        row_id = self._unacked.pop(mid, None)
-        if row_id is not None:
-            self._delivered.append(row_id)
-        if row_id is not None or len(self._unacked) < MAX_UNACKED // 2:
+    def acked(self, mid: int) -> None:
+        """See Listener."""
+        row, is_batch, _ = self._unacked.pop(mid, (None, False, 0.0))
+        is_small = row is not None and not is_batch
+        if row is not None and is_batch:
+            self._strikes.pop(row, None)
+        elif row is not None:
+            self._delivered.append(row)
+        if is_small or len(self._unacked) < MAX_UNACKED // 2:
             self._wake.set()
 
-    def _on_message(self, message: MQTTMessage) -> None:
+    def received(self, topic: str, payload: bytes) -> None:
+        """See Listener."""
         try:
-            topic = parse(message.topic)
-            if topic.kind is not Kind.COMMITTED or not message.payload:
+            if parse(topic).kind is not Kind.COMMITTED or not payload:
                 return
-            committed = Committed.load(bytes(message.payload))
+            committed = Committed.load(payload)
         except (TopicError, MessageError) as error:
             log.warning("a message from the broker cannot be used: %s", error)
             return
@@ -341,21 +362,13 @@ class Uplink:
         self._commits[committed.session] = max(known, committed.seq)
         self._wake.set()
 
-    async def _disconnect(self) -> None:
-        if self.state is UplinkState.CONNECTED:
-            with suppress(OutboxError):
-                await self._settle()
-            self._publish(
-                self._state_topic, self._agent_status(AgentState.DISCONNECTED), retain=True
-            )
-            deadline_s = time.monotonic() + 1.0
-            while self._unacked and time.monotonic() < deadline_s:
-                await asyncio.sleep(0.01)
-        self._client.disconnect()
-        self.state = UplinkState.CLOSED
-        # the network thread may sit in a connect for seconds; it is a daemon and may be left there
-        stopper = threading.Thread(target=self._client.loop_stop, daemon=True)
-        stopper.start()
+    async def _say_goodbye(self) -> None:
+        if self.state is not UplinkState.CONNECTED:
+            return
+        with suppress(OutboxError):
+            await self._settle()
+        goodbye = self._agent_status(AgentState.DISCONNECTED)
+        self._publish(self._state_topic, goodbye, retain=True)
         deadline_s = time.monotonic() + 1.0
-        while stopper.is_alive() and time.monotonic() < deadline_s:
+        while self._unacked and time.monotonic() < deadline_s:
             await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import subprocess
 import time
@@ -72,6 +73,7 @@ class Mosquitto:
     tls_port: int
     process: subprocess.Popen[bytes] | None = None
     require_certificate: bool = False
+    max_packet_size: int = 1 << 20
 
     @property
     def secrets(self) -> Path:
@@ -96,7 +98,9 @@ class Mosquitto:
             config = config.replace(old, new)
         if self.require_certificate:
             config = config.replace("# require_certificate", "require_certificate")
-        config += f"user root\nlistener {self.port} 127.0.0.1\nmax_packet_size 1048576\n"
+        config += f"user root\nlistener {self.port} 127.0.0.1\n"
+        config = re.sub(r"\nmax_packet_size .*", "", config)
+        config += f"max_packet_size {self.max_packet_size}\n"
         (self.folder / "mosquitto.conf").write_text(config)
         self.process = subprocess.Popen(
             [self.binary, "-c", self.folder / "mosquitto.conf"],

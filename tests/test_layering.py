@@ -22,7 +22,7 @@ IMPURE_STDLIB = {"os", "socket", "sqlite3", "time", "threading", "asyncio", "sub
 EDGES = {
     "bleak": ("sensor_agent/ble.py", "sensor_agent/virtual/"),
     "bumble": ("sensor_agent/virtual/",),
-    "paho": ("sensor_agent/uplink.py", "analytics/broker.py", "trunkline/commands/tap.py"),
+    "paho": ("sensor_agent/connection.py", "analytics/broker.py", "trunkline/commands/tap.py"),
     "influxdb_client": ("analytics/store/influx.py",),
     "flask": ("analytics/dashboard/",),
     "amqtt": ("trunkline/broker.py",),

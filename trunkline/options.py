@@ -31,6 +31,8 @@ class BrokerOptions:
     port: int
     user: str | None
     password: str | None
+    password_file: Path | None
+    """Where the password is from: it may be put right while we run."""
     tls: bool
     tls_ca: Path | None
     """None: the system's authorities."""
@@ -166,6 +168,7 @@ def broker_options(command: Command) -> Command:
             port=int(port) if port else default,
             user=user,
             password=secret_from(password_file),
+            password_file=password_file,
             tls=tls,
             tls_ca=tls_ca,
             tls_cert=tls_cert,

@@ -18,6 +18,7 @@ from analytics.broker import Broker, BrokerError, Client, MQTTMessage, ReasonCod
 from analytics.ingest.triage import SUBSCRIBED, Message
 from analytics.ingest.writer import Writer, Written
 from analytics.store.base import StoreError
+from wire.codec import MAX_BYTES
 from wire.topics import filter_all
 
 logger = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class Consumer:
     def __init__(
         self, broker: Broker, client_id: str, writer: Writer, stop: threading.Event
     ) -> None:
-        """Raises BrokerError when the TLS files cannot be used."""
-        self._broker = broker
+        """Raises BrokerError when password or TLS files cannot be used."""
+        self._broker, self._client_id = broker, client_id
         self._writer = writer
         self._stop = stop
         self._waiting: deque[_Received] = deque()
@@ -63,10 +64,7 @@ class Consumer:
         self._connected = False
         self._ever_connected = False
         self._refusal: BrokerError | None = None
-        self._client = broker.client(client_id, keep_session=True, manual_ack=True)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
+        self._client = self._make_client()
 
     def run(self) -> None:
         """Work until `stop` is set. Raises BrokerError for what only a change of settings can
@@ -90,8 +88,18 @@ class Consumer:
 
     # --- connection ------------------------------------------------------------------------
 
+    def _make_client(self) -> Client:
+        """One for every connection: password and TLS files are read anew, and nothing of an old
+        connection is left in it."""
+        client = self._broker.client(self._client_id, keep_session=True, manual_ack=True)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
     def _connect(self) -> None:
         self._connected, self._refusal = False, None
+        self._client = self._make_client()
         self._connection += 1
         self._broker.connect(self._client, keep_session=True)
         deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
@@ -137,7 +145,10 @@ class Consumer:
             topic = "(not UTF-8)"
         self._waiting.append(
             _Received(
-                self._connection, message.mid, message.qos, Message(topic, bytes(message.payload))
+                self._connection,
+                message.mid,
+                message.qos,
+                Message(topic, bytes(message.payload[: MAX_BYTES + 1])),
             )
         )
 

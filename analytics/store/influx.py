@@ -342,6 +342,13 @@ class InfluxStore:
             )
         if error.status == 404 or "not found" in text or (path, error.status) == ("/query", 400):
             return self._refused(text)
+        if "field type conflict" in text:
+            # all data would be refused: not for the dead letters
+            return StoreError(
+                f"InfluxDB refused the data ({text})",
+                f"database {self._database!r} holds `imu` fields of another type: give Trunkline "
+                "a database of its own, or drop that measurement",
+            )
         if error.status in {400, 413, 422}:
             return RejectedError(
                 f"InfluxDB refused the data ({text})",

@@ -126,7 +126,7 @@ async def _wear(broker: Mosquitto, folder: Path, store: Store, clinic: Clinic) -
         sensor = await world.add_sensor("movesense", motion(600))
         radio = Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)
         agent, stop = Agent(config, world.clock, radio), asyncio.Event()
-        agent.uplink._client.reconnect_delay_set(0.2, 0.2)
+        agent.uplink.connection.first_wait_s = 0.2
         session = agent.sessions["trunk"]
         with ingest(server_account(broker), store, clinic, folder / "data"):
             with _listening(broker) as first:

@@ -102,7 +102,7 @@ async def test_the_whole_way_and_the_will(broker: Mosquitto, tmp_path: Path, mqt
     outbox.append_small(Kind.BIRTH, topic, birth.dump())
     outbox.append([("trunk", batch(session, seq)) for seq in range(20)], time.time_ns())
     uplink = Uplink(agent_config(broker, "w1", mqtt5=mqtt5), outbox, run, time.time_ns)
-    uplink._client.reconnect_delay_set(0.2, 0.2)
+    uplink.connection.first_wait_s = 0.2
     uplink.set_agent_state(AgentState.READY)
 
     def state() -> tuple[str, str] | None:
@@ -118,7 +118,7 @@ async def test_the_whole_way_and_the_will(broker: Mosquitto, tmp_path: Path, mqt
         retained = tap(broker, topic, mqtt5=mqtt5)
         assert retained == {"topic": topic, "retained": True, "message": json.loads(birth.dump())}
 
-        uplink._client.reconnect_delay_set(2, 2)
+        uplink.connection.first_wait_s = 2
         _cut(uplink)
         await until(lambda: state() == (run, AgentState.LOST))
         await until(lambda: state() == (run, AgentState.READY))
@@ -132,7 +132,7 @@ async def test_the_whole_way_and_the_will(broker: Mosquitto, tmp_path: Path, mqt
 
 def _cut(uplink: Uplink) -> None:
     """The network goes without a goodbye."""
-    connection = uplink._client.socket()
+    connection = uplink.connection.socket
     assert connection is not None
     socket.socket.shutdown(connection, socket.SHUT_RDWR)
 

@@ -81,7 +81,7 @@ async def agent_running(
     )
     radio = Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)
     agent = Agent(config, world.clock, radio)
-    agent.uplink._client.reconnect_delay_set(0.2, 0.2)
+    agent.uplink.connection.first_wait_s = 0.2
     stop = asyncio.Event()
 
     async def drain() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from sensor_agent import connection as connection_module
 from sensor_agent import uplink as uplink_module
 from sensor_agent.broker import BrokerConfig, BrokerConfigError
 from sensor_agent.outbox import Outbox
@@ -22,15 +23,10 @@ from tests.sensor_agent.broker_side import Ingest, until
 from tests.sensor_agent.test_outbox import batch
 from tests.servers import Mosquitto, free_port, wait_until_listening
 from wire.ids import new_session
-from wire.messages import AgentState, AgentStatus, Birth, Mark, Placement
+from wire.messages import AgentState, AgentStatus, Birth, Committed, Mark, Placement
 from wire.topics import Kind, sensor_topic, wearer_topic
 
 pytestmark = pytest.mark.mosquitto
-
-paho_leaves_the_socket = pytest.mark.filterwarnings(
-    # of a failed handshake to the garbage collector
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 
 
 def login(broker: Mosquitto) -> BrokerConfig:
@@ -49,7 +45,7 @@ def outbox(tmp_path: Path):
 @asynccontextmanager
 async def running(config: BrokerConfig, outbox: Outbox) -> AsyncIterator[Uplink]:
     uplink = Uplink(config, outbox, new_session(), time.time_ns)
-    uplink._client.reconnect_delay_set(0.2, 0.2)
+    uplink.connection.first_wait_s = 0.2
     task = asyncio.create_task(uplink.run())
     try:
         yield uplink
@@ -228,7 +224,7 @@ async def test_the_last_will_says_lost(broker: Mosquitto, outbox: Outbox) -> Non
         async with running(login(broker), outbox) as uplink:
             uplink.set_agent_state(AgentState.READY)
             await until(lambda: len(ingest.of(Kind.AGENT_STATE)) == 1)
-            sock = uplink._client.socket()
+            sock = uplink.connection.socket
             assert sock is not None
             sock.shutdown(socket.SHUT_RDWR)
             await until(lambda: len(ingest.of(Kind.AGENT_STATE)) >= 3)
@@ -267,7 +263,6 @@ async def test_an_unknown_name_is_said(outbox: Outbox, caplog: pytest.LogCapture
     assert "check the name" in caplog.text
 
 
-@paho_leaves_the_socket
 async def test_plain_broker_when_tls_was_expected(
     broker: Mosquitto, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -328,7 +323,6 @@ async def test_tls_with_client_certificate(tls_broker: BrokerConfig, outbox: Out
         await until(lambda: uplink.state is UplinkState.CONNECTED)
 
 
-@paho_leaves_the_socket
 async def test_an_untrusted_certificate_is_said(
     tls_broker: BrokerConfig, outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -354,3 +348,124 @@ def test_tls_files_that_do_not_exist(outbox: Outbox, tmp_path: Path) -> None:
 
 def test_the_password_is_not_shown() -> None:
     assert "geheim" not in repr(BrokerConfig(password="geheim"))
+
+
+# --- a broker that is not what it seems -----------------------------------------------------------
+
+
+class Stub:
+    """Half a broker: lets everybody in, then does as it is told with what it gets."""
+
+    def __init__(self, answers_ping: bool = True, connack: bool = True) -> None:
+        self.connections = 0
+        self._answers_ping, self._connack = answers_ping, connack
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while data := await reader.read(65536):
+                if data[0] >> 4 == 1 and self._connack:
+                    writer.write(b"\x20\x02\x00\x00")
+                if data[0] >> 4 == 12 and self._answers_ping:
+                    writer.write(b"\xd0\x00")
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def stub_broker(stub: Stub) -> AsyncIterator[BrokerConfig]:
+    server = await asyncio.start_server(stub.serve, "127.0.0.1", 0)
+    yield BrokerConfig(port=server.sockets[0].getsockname()[1])
+    server.close()
+
+
+async def test_a_broker_that_never_acknowledges_is_left_and_said(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(uplink_module, "ACK_S", 0.5)
+    fill(outbox, new_session(), 0, 2)
+    stub = Stub()
+    async with stub_broker(stub) as config, running(config, outbox):
+        await until(lambda: stub.connections >= 2)
+    assert "does not acknowledge" in caplog.text
+    assert outbox.batch_count() == 3
+
+
+async def test_a_broker_that_never_answers_the_log_in_is_left_and_said(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection_module, "LOGIN_TIMEOUT_S", 0.5)
+    stub = Stub(connack=False)
+    async with stub_broker(stub) as config, running(config, outbox):
+        await until(lambda: stub.connections >= 2)
+    assert "hung up before the log-in" in caplog.text
+
+
+async def test_a_half_open_connection_is_noticed(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "KEEPALIVE_S", 1)
+    stub = Stub(answers_ping=False)
+    async with stub_broker(stub) as config, running(config, outbox):
+        await until(lambda: stub.connections >= 2)
+
+
+async def test_a_batch_that_the_broker_hangs_up_at_does_not_hold_up_the_others(
+    broker: Mosquitto, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.kill()
+    broker.max_packet_size = 4000
+    broker.start()
+    session = new_session()
+    fill(outbox, session, 0, 3)
+    outbox.append([("trunk", batch(session, 4, n=2000))], 0)  # 12 kB
+    fill(outbox, session, 5, 30)
+    with Ingest(broker) as ingest:
+        async with running(login(broker), outbox) as uplink:
+            await until(lambda: len(ingest.held) == 30, 60)
+            assert "limit of the message size" in caplog.text
+            await until(lambda: outbox.batch_count() == 27)  # the big one and what lies behind it
+            broker.kill()
+            broker.max_packet_size = 1 << 20
+            broker.start()
+            uplink._avoided.clear()  # instead of waiting for minutes
+            await until(lambda: outbox.batch_count() == 0, 60)
+
+
+@pytest.mark.parametrize("lie", ["never sent", "other session"])
+async def test_a_false_commit_deletes_nothing(
+    broker: Mosquitto, outbox: Outbox, lie: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = new_session()
+    fill(outbox, session, 0, 4)
+    told = session if lie == "never sent" else new_session()
+    with Ingest(broker, committing=False) as ingest:
+        topic = sensor_topic("w1", "trunk", Kind.COMMITTED)
+        word = Committed(told, 10**12).dump()
+        ingest._client.publish(topic, word, qos=1, retain=True).wait_for_publish(5)
+        async with running(login(broker), outbox):
+            await until(lambda: len(ingest.held) == 5)
+            assert outbox.batch_count() == 5
+            ingest.committing = True
+            ingest.commit(session)
+            await until(lambda: outbox.batch_count() == 0)
+    assert ("nothing is deleted" in caplog.text) == (lie == "never sent")
+
+
+async def test_a_password_put_right_needs_no_restart(
+    broker: Mosquitto, outbox: Outbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n")
+    fill(outbox, new_session(), 0, 2)
+    config = dataclasses.replace(login(broker), password=None, password_file=secret)
+    with Ingest(broker):
+        async with running(config, outbox) as uplink:
+            await until(lambda: uplink.state is UplinkState.REFUSED)
+            secret.unlink()
+            await until(lambda: "password file" in caplog.text)
+            secret.write_text(broker.password_file("w1").read_text())
+            await until(lambda: outbox.batch_count() == 0)
+            assert uplink.problem is None

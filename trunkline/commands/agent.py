@@ -138,6 +138,7 @@ def broker_config(options: BrokerOptions, wearer: str) -> BrokerConfig:
         port=options.port,
         user=options.user or (wearer if options.password and wearer else None),
         password=options.password,
+        password_file=options.password_file,
         tls=options.tls,
         ca_file=options.tls_ca,
         cert_file=options.tls_cert,
