@@ -234,6 +234,8 @@ class StreamSettings:
     accel_range_g: float | None
     gyro_range_dps: float | None
     firmware: str | None = None
+    stamp_step_ns: float = 0.0
+    """Resolution of the sensor's stamps; 0 where it is finer than matters."""
 
 
 class Decoder(Protocol):

@@ -20,6 +20,7 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.metamotion_packets import (
     PATIENCE_NS,
+    TICK_NS,
     Channel,
     MetaMotionDecoder,
 )
@@ -163,6 +164,7 @@ class MetaMotion:
             accel.full_scale,
             gyro.full_scale,
             f"{firmware} {accel.chip.name}".strip(),
+            TICK_NS if is_stamped else 0.0,
         )
         pairing = (
             Pairing(Quantity.ACCEL, Quantity.GYRO, PATIENCE_NS) if is_stamped else PacketPairing()

@@ -98,7 +98,7 @@ class GspDecoder:
         self._step_finder = StepFinder(_STEPS, si_per_unit)
         # the range is the firmware's choice and not told by this protocol
         self.settings = StreamSettings(
-            float(match[2]), _ARRAYS[match[1]], None, None, self.firmware
+            float(match[2]), _ARRAYS[match[1]], None, None, self.firmware, _MS_NS
         )
 
     def decode(self, characteristic: str, data: bytes) -> list[Event]:

@@ -96,7 +96,14 @@ class TomlProfile:
     def _decoder(self, rate_hz: float) -> TomlDecoder:
         spec = self.spec
         quantities = tuple(spec.packet.si_per_count)
-        settings = StreamSettings(rate_hz, quantities, spec.accel_range_g, spec.gyro_range_dps)
+        stamp = spec.packet.stamp
+        settings = StreamSettings(
+            rate_hz,
+            quantities,
+            spec.accel_range_g,
+            spec.gyro_range_dps,
+            stamp_step_ns=stamp.tick_ns if stamp else 0.0,
+        )
         return TomlDecoder(settings, spec)
 
 

@@ -21,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from firmware_profiles.base import SampleBlock
 from sensor_agent.clock import HostClock
@@ -56,29 +57,37 @@ class FitLimits:
     """What is physically possible for one kind of device time."""
 
     max_drift_ppm: float
-    min_span_s: float
-    """Shorter histories say more about jitter than about drift: drift is taken as 0."""
+    usual_drift_ppm: float
+    """What the line leans towards as long as the history says more about jitter than about drift
+    (standard deviation of a drift about 0)."""
+    first_span_s: float
+    """Shorter histories say nothing about drift: it is taken as 0."""
+    sure_span_s: float
+    """Shorter histories leave drift in doubt: the whole of `max_drift_ppm` goes into the error."""
     window_s: float
     step_s: float
     """Arrivals later than the line by this for `step_buckets` seconds on end: time was lost."""
     step_buckets: int
 
 
-STAMPED = FitLimits(200.0, 60.0, 300.0, 1.0, 30)
+STAMPED = FitLimits(200.0, 50.0, 8.0, 60.0, 300.0, 1.0, 30)
 """Crystals: +-20 ppm typical, +-100 ppm in cheap parts, twice that as the bound."""
-COUNTED = FitLimits(30_000.0, 4.0, 60.0, 0.3, 5)
+COUNTED = FitLimits(30_000.0, 15_000.0, 4.0, 4.0, 60.0, 0.3, 5)
 """Sensors without stamps: IMU output rates are within 1-3 % of nominal, losses are not visible."""
 
 
 class LatencyEnvelope:
     """host = device + delay(device): the line under the per-second minima of the delay."""
 
-    def __init__(self, limits: FitLimits, device_ns: int, arrival_ns: int) -> None:
+    def __init__(
+        self, limits: FitLimits, device_ns: int, arrival_ns: int, stamp_step_ns: float = 0.0
+    ) -> None:
         self._limits = limits
         self._x0_ns, self._y0_ns = device_ns, arrival_ns - device_ns
         self._minima: deque[tuple[float, float]] = deque()  # (device s, delay s), relative
         self._open: tuple[float, float] | None = None
         self._slope = self._offset = self._spread = 0.0
+        self._half_step_ns = round(stamp_step_ns / 2)
         self._behind = 0
 
     @property
@@ -107,10 +116,13 @@ class LatencyEnvelope:
             self._open = (x, y)
 
     def host_ns(self, device_ns: int) -> int:
-        """Host monotonic time of a device time."""
+        """Host monotonic time of a device time, evened out over several stamps.
+
+        The line lies under the packets whose stamp was rounded up most: half a step too early.
+        """
         x = (device_ns - self._x0_ns) / SECOND_NS
         delay_s = self._offset + self._slope * x
-        return device_ns + self._y0_ns + round(delay_s * SECOND_NS)
+        return device_ns + self._y0_ns + self._half_step_ns + round(delay_s * SECOND_NS)
 
     def residual_ns(self, device_ns: int, arrival_ns: int) -> int:
         """Delay beyond the line's; negative means earlier than the line thought possible."""
@@ -120,13 +132,27 @@ class LatencyEnvelope:
         """Half width of the uncertainty at the newest end of the line."""
         span_s = self._span_s()
         drift_s = 1.5 * self._spread
-        if span_s < self._limits.min_span_s:
+        if span_s < self._limits.sure_span_s:
             drift_s = self._spread + self._limits.max_drift_ppm * 1e-6 * (span_s + 2.0)
         young_ns = YOUNG_DELAY_NS / (1.0 + span_s)
         return LINK_DELAY_NS + round(young_ns + drift_s * SECOND_NS)
 
     def _span_s(self) -> float:
         return self._minima[-1][0] - self._minima[0][0] if self._minima else 0.0
+
+    def _likely_slope(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+        """Slope of the line under the minima, leaning towards 0 as long as few of them can tell:
+        the mean of a normal prior and of what was measured."""
+        bound = self._limits.max_drift_ppm * 1e-6
+        slope = min(max(_hull_slope(self._minima), -bound), bound)
+        if self._span_s() >= self._limits.sure_span_s:
+            return slope
+        late = y - slope * x
+        # delays are one-sided: the lowest of n lies above the true line by about their scale by n;
+        # the two ends of the line come from half of the minima each, half of the time apart
+        lowest_s = 2 * float(np.median(late) - late.min()) / (len(x) / 2)
+        doubt = 2 * lowest_s / ((x[-1] - x[0]) / 2)
+        return float(slope / (1.0 + (doubt / (self._limits.usual_drift_ppm * 1e-6)) ** 2))
 
     def _close_bucket(self, minimum: tuple[float, float]) -> None:
         late_s = minimum[1] - self._offset - self._slope * minimum[0]
@@ -135,9 +161,8 @@ class LatencyEnvelope:
         while self._span_s() > self._limits.window_s:
             self._minima.popleft()
         x, y = np.array(self._minima).T
-        if self._span_s() >= self._limits.min_span_s:
-            bound = self._limits.max_drift_ppm * 1e-6
-            self._slope = min(max(_hull_slope(self._minima), -bound), bound)
+        if self._span_s() >= self._limits.first_span_s:
+            self._slope = self._likely_slope(x, y)
         late = y - self._slope * x
         self._offset = float(late.min())
         self._spread = float(np.median(late[-30:])) - self._offset
@@ -225,6 +250,8 @@ class DeviceClock:
         self._fit_began_ns = 0
         self._newest_device_ns = 0
         self._counted = 0  # samples since the fit began, for sensors without stamps
+        self.stamp_step_ns = 0.0
+        """Resolution of the device's stamps; counts from the next fit on."""
         self._new_link = False
         self._reset = False
         # (device, UTC) of the last stamped sample
@@ -283,7 +310,7 @@ class DeviceClock:
         last_ns, newest_ns = _last_ns(block, t0_ns), _newest_ns(block, t0_ns)
         if self._fit is None:
             limits = COUNTED if block.device_t0_ns is None else STAMPED
-            self._fit = LatencyEnvelope(limits, newest_ns, arrival_ns)
+            self._fit = LatencyEnvelope(limits, newest_ns, arrival_ns, self.stamp_step_ns)
             self._fit_began_ns, self._newest_device_ns = arrival_ns, last_ns
         self._fit.add(newest_ns, arrival_ns)
         self._newest_device_ns = max(self._newest_device_ns, last_ns)

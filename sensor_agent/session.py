@@ -256,6 +256,7 @@ class SensorSession:
         """Announce the session when there is something new to say of it."""
         self._found = found
         settings = decoder.settings
+        self.batcher.clock.stamp_step_ns = settings.stamp_step_ns
         birth = Birth(
             session=self.session,
             profile=found.info.id,

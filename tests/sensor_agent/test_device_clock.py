@@ -89,7 +89,7 @@ def test_stamps_stay_within_the_bound_and_grow(
 
 @settings(max_examples=6, deadline=None)
 @given(drifts=st.tuples(st.floats(-100, 100), st.floats(-100, 100)), seed=st.integers(0, 2**20))
-def test_two_sensors_agree_within_20_ms(drifts: tuple[float, float], seed: int) -> None:
+def test_two_sensors_of_a_wearer_agree(drifts: tuple[float, float], seed: int) -> None:
     host = StillClock()
     left = Rig(Sensor(drift_ppm=drifts[0]), host)
     right = Rig(Sensor(drift_ppm=drifts[1], per_block=8, epoch_ns=3), host)
@@ -98,7 +98,36 @@ def test_two_sensors_agree_within_20_ms(drifts: tuple[float, float], seed: int) 
     (n_left, t_left), (n_right, t_right) = left.stamps(), right.stamps()
     both = min(len(n_left), len(n_right))
     late = n_left[:both] * left.sensor.dt_ns > WARM_NS
-    assert np.abs(t_left[:both] - t_right[:both])[late].max() < 20 * MS
+    assert np.abs(t_left[:both] - t_right[:both])[late].max() < 3 * MS
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    drift_ppm=st.floats(-100, 100),
+    jitter_s=st.floats(0.0, 0.03),
+    burst_every=st.integers(20, 200),
+    seed=st.integers(0, 2**20),
+)
+def test_stamps_come_within_a_millisecond_of_the_links_smallest_delay(
+    drift_ppm: float, jitter_s: float, burst_every: int, seed: int
+) -> None:
+    rig = Rig(Sensor(drift_ppm=drift_ppm))
+    delay = ble_delay(seed, jitter_s=jitter_s, burst_every=burst_every)
+    rig.feed(rig.sensor.arrivals(12 * 130, delay))
+    numbers, _ = rig.stamps()
+    errors = rig.errors_ns() - 4 * MS
+    seconds = numbers * rig.sensor.dt_ns / SECOND_NS
+    assert np.abs(errors[(seconds > 20) & (seconds < 60)]).max() < 4 * MS
+    assert np.abs(errors[seconds > WARM_NS / SECOND_NS]).max() < MS
+
+
+def test_coarse_stamps_do_not_shift_the_time() -> None:
+    rig = Rig(Sensor(drift_ppm=37.0, resolution_ns=1_464_843))
+    rig.clock.stamp_step_ns = 1_464_843
+    rig.feed(rig.sensor.arrivals(12 * 130, ble_delay(1, jitter_s=0.01)))
+    numbers, _ = rig.stamps()
+    errors = rig.errors_ns()[numbers * rig.sensor.dt_ns > WARM_NS] - 4 * MS
+    assert abs(np.median(errors)) < MS / 2
 
 
 def test_drift_is_found() -> None:

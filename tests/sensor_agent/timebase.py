@@ -54,7 +54,7 @@ class Sensor:
         """Block k; the x axis of accel carries the sample's number."""
         i = np.arange(k * self.per_block, (k + 1) * self.per_block)
         device = (self.true_ns(int(i[0])) - self.start_ns) * (1 + self.drift_ppm * 1e-6)
-        device_ns = self.epoch_ns + round(device / self.resolution_ns) * self.resolution_ns
+        device_ns = self.epoch_ns + int(device // self.resolution_ns) * self.resolution_ns
         values = np.zeros((self.per_block, 3), dtype=np.float32)
         values[:, 0] = i
         fields = {
