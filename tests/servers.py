@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from analytics.store.influx import databases
 from trunkline.deployment import CertificateWishes, password_path, write_secrets
 
 ROOT = Path(__file__).parent.parent
@@ -174,7 +175,7 @@ class Influx:
 
 @contextmanager
 def influxd(binary: Path, folder: Path) -> Iterator[Influx]:
-    """A running influxd with one database and one admin."""
+    """A running influxd with the databases of a store and one admin."""
     folder.mkdir(parents=True, exist_ok=True)
     port, rpc_port = free_port(), free_port()
     (folder / "influxdb.conf").write_text(
@@ -204,7 +205,8 @@ level = "error"
         influx.start()
         user = f"{influx.user} WITH PASSWORD '{influx.password}' WITH ALL PRIVILEGES"
         _query(influx, f"CREATE USER {user}")
-        _query(influx, f"CREATE DATABASE {influx.database}")
+        for database in databases(influx.database):
+            _query(influx, f"CREATE DATABASE {database}")
         yield influx
     finally:
         if influx.process is not None:

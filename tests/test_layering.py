@@ -23,7 +23,7 @@ EDGES = {
     "bleak": ("sensor_agent/ble.py", "sensor_agent/virtual/"),
     "bumble": ("sensor_agent/virtual/",),
     "paho": ("sensor_agent/connection.py", "analytics/broker.py", "trunkline/commands/tap.py"),
-    "influxdb_client": ("analytics/store/influx.py",),
+    "influxdb_client": ("analytics/store/influx_server.py",),
     "flask": ("analytics/dashboard/",),
     "amqtt": ("trunkline/broker.py",),
 }

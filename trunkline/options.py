@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analytics.store.base import RefusedError, Store, StoreError
 from analytics.store.clinic import FILE_NAME as CLINIC_FILE
 from analytics.store.clinic import Clinic
+
+if TYPE_CHECKING:
+    from analytics.store.influx_server import InfluxServer
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class StoreOptions:
     influx_user: str | None
     influx_password_file: Path | None
     influx_token_file: Path | None
+    influx_org: str | None = None
 
     def environment(self) -> dict[str, str]:
         """The same options as environment variables, for a child process."""
@@ -63,6 +67,7 @@ class StoreOptions:
             "TRUNKLINE_INFLUX_USER": self.influx_user,
             "TRUNKLINE_INFLUX_PASSWORD_FILE": self.influx_password_file,
             "TRUNKLINE_INFLUX_TOKEN_FILE": self.influx_token_file,
+            "TRUNKLINE_INFLUX_ORG": self.influx_org,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -195,6 +200,7 @@ def data_dir_option(command: Command) -> Command:
 def store_options(command: Command) -> Command:
     """Adds the store's options; the command gets `store: StoreOptions`."""
 
+    @click.option("--influx-org", envvar="TRUNKLINE_INFLUX_ORG", help="InfluxDB 2.x organisation.")
     @_file("--influx-token-file", "TRUNKLINE_INFLUX_TOKEN_FILE", "InfluxDB 2.x or 3 token.")
     @_file("--influx-password-file", "TRUNKLINE_INFLUX_PASSWORD_FILE", "Of --influx-user.")
     @click.option("--influx-user", envvar="TRUNKLINE_INFLUX_USER", help="InfluxDB 1.x user.")
@@ -203,7 +209,7 @@ def store_options(command: Command) -> Command:
         envvar="TRUNKLINE_INFLUX_DATABASE",
         default="trunkline",
         show_default=True,
-        help="InfluxDB database (1.x, 3) or bucket (2.x).",
+        help="What the names of the three databases (buckets in 2.x) begin with.",
     )
     @click.option(
         "--influx-url",
@@ -231,6 +237,7 @@ def store_options(command: Command) -> Command:
         influx_user: str | None,
         influx_password_file: Path | None,
         influx_token_file: Path | None,
+        influx_org: str | None,
         **others: Any,
     ) -> Any:
         store = StoreOptions(
@@ -241,6 +248,7 @@ def store_options(command: Command) -> Command:
             influx_user=influx_user,
             influx_password_file=influx_password_file,
             influx_token_file=influx_token_file,
+            influx_org=influx_org,
         )
         return command(store=store, **others)
 
@@ -267,15 +275,9 @@ def open_store(options: StoreOptions) -> Store:
             return EmbeddedStore(options.data_dir / FILE_NAME)
         from analytics.store.influx import InfluxStore
 
-        store = InfluxStore(
-            options.influx_url,
-            options.influx_database,
-            user=options.influx_user,
-            password=secret_from(options.influx_password_file),
-            token=secret_from(options.influx_token_file),
-        )
+        store = InfluxStore(options.influx_url, options.influx_database, **_log_in(options))
         try:
-            store.read_samples("nobody", "none", 0, 1)
+            store.server.ask(store.raw, "SHOW DATABASES")
         except RefusedError:
             store.close()
             raise
@@ -284,6 +286,22 @@ def open_store(options: StoreOptions) -> Store:
     except StoreError as error:
         raise click.ClickException(str(error)) from error
     return store
+
+
+def influx_server(options: StoreOptions) -> InfluxServer:
+    """The InfluxDB server that the options name; StoreError when the address is none."""
+    from analytics.store.influx_server import InfluxServer
+
+    return InfluxServer(options.influx_url, **_log_in(options))
+
+
+def _log_in(options: StoreOptions) -> dict[str, str | None]:
+    return {
+        "user": options.influx_user,
+        "password": secret_from(options.influx_password_file),
+        "token": secret_from(options.influx_token_file),
+        "org": options.influx_org,
+    }
 
 
 def _file(name: str, envvar: str, text: str) -> Callable[[Command], Command]:

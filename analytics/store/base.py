@@ -6,6 +6,7 @@ Neither knows MQTT or CBOR. Wearers, users, calibrations, diary and audit live i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,11 +20,17 @@ MAX_RESULT_NS = 48 * 3600 * 1_000_000_000
 """No result is longer: readers need look back no further to find what overlaps a range."""
 
 
+PRESENT = ""
+"""The version of the results that the worker keeps up to date and the pages show."""
+_VERSION = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}")
+
+
 class StoreError(Exception):
     """The store cannot answer; `advice` says what to do next. Nothing was half-written."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
+        self.message = message
         self.advice = advice
 
 
@@ -106,6 +113,22 @@ class Provenance:
     params_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class ResultSpan:
+    """Results of one kind and version: the starts of the first and of the last."""
+
+    version: str
+    kind: str
+    first_ns: int
+    last_ns: int
+
+
+def check_version(version: str) -> None:
+    """ValueError unless this can name a version of results."""
+    if version != PRESENT and not _VERSION.fullmatch(version):
+        raise ValueError(f"version {version[:40]!r} is not 1-32 of a-z, 0-9, '.' and '-'")
+
+
 def check_results(start_ns: int, end_ns: int, results: Sequence[Result]) -> None:
     """ValueError unless every result starts in [start_ns, end_ns) and is no longer than
     MAX_RESULT_NS."""
@@ -147,15 +170,29 @@ class Store(Protocol):
         end_ns: int,
         results: Sequence[Result],
         provenance: Provenance,
+        *,
+        version: str = PRESENT,
     ) -> None:
-        """Replace all results of `wearer` that start in [start_ns, end_ns) by these."""
+        """Replace all results of `wearer` and `version` that start in [start_ns, end_ns) by
+        these. Versions lie side by side: a computation with other parameters under a name of its
+        own (`check_version`) leaves what the pages show as it is."""
 
-    def read_results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
-        """Results of one kind that overlap [start_ns, end_ns), sorted by start."""
+    def read_results(
+        self, wearer: str, kind: str, start_ns: int, end_ns: int, *, version: str = PRESENT
+    ) -> list[Result]:
+        """Results of one kind and version that overlap [start_ns, end_ns), sorted by start."""
 
-    def provenances(self, wearer: str, start_ns: int, end_ns: int) -> list[Provenance]:
+    def provenances(
+        self, wearer: str, start_ns: int, end_ns: int, *, version: str = PRESENT
+    ) -> list[Provenance]:
         """The distinct computations that made the results which start in [start_ns, end_ns),
         sorted; an export says by them where its figures come from."""
+
+    def result_spans(self, wearer: str) -> list[ResultSpan]:
+        """Which versions and kinds of results a wearer has, sorted."""
+
+    def wearers(self) -> list[str]:
+        """Everybody of whom there is a sample or a result, sorted."""
 
     def erase(self, wearer: str) -> None:
         """Remove everything about a wearer."""

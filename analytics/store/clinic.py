@@ -23,6 +23,11 @@ from analytics.store.reported import Reported
 FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
 
+RECOVERY = (
+    "stop Trunkline, keep a copy of the file, and put your last backup of it in its place (see "
+    "Damage in docs/storage.md)"
+)
+
 
 class Clinic(People, Reported, Ledger, Arrivals, Deliveries, Alerts):
     """One clinic database file, made or migrated on open.
@@ -32,7 +37,7 @@ class Clinic(People, Reported, Ledger, Arrivals, Deliveries, Alerts):
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = Database(path)
+        self._db = Database(path, RECOVERY)
         try:
             with self._db.read() as connection:
                 bring_to_head(path, connection)

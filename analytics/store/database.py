@@ -10,8 +10,15 @@ from pathlib import Path
 
 from analytics.store.base import StoreError
 
+CHECKED_BYTES = 256 << 20
+"""A file up to this size is checked when it is opened: a fraction of a second. A larger one would
+keep every start waiting; `trunkline store check` and the nightly job go through it."""
 BUSY_TIMEOUT_S = 30.0
 """Longer than any transaction of ours: a writer waits for its turn rather than failing."""
+SHRINK_PAGES = 2000
+"""Given back to the disk at once: 8 MB, some tens of milliseconds."""
+_MALFORMED = "malformed"
+"""What SQLite says of a file whose pages do not fit together."""
 
 
 class Database:
@@ -21,21 +28,48 @@ class Database:
     process they are in; a connection of its own lets every thread read without waiting.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recovery: str) -> None:
+        """`recovery`: what to do when the file is damaged; part of the error then."""
         self.path = path
+        self._recovery = recovery
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
         self._closed = False
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         with self._errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = self._connection()
+            # Before the first table: a file that shrinks when its content does.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
+            if self.path.stat().st_size <= CHECKED_BYTES:
+                self._refuse_damage(connection)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection; raises StoreError instead of sqlite3's errors."""
         with self._errors():
             yield self._connection()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one and the same state of the file."""
+        with self._errors():
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -61,6 +95,18 @@ class Database:
         """
         with self._errors():
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def shrink(self) -> None:
+        """Give the room of deleted rows back to the disk, a little at a time: every step is a
+        transaction of its own, and nobody waits for longer than a step."""
+        while True:
+            with self.transaction() as connection:
+                free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+                if free == 0 or connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
+                    break
+                # Row by row: each step of the statement frees one page.
+                connection.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+        self.forget_deleted()
 
     def close(self) -> None:
         """Close every thread's connection; the threads must have finished their queries."""
@@ -94,18 +140,37 @@ class Database:
         connection.execute("PRAGMA secure_delete=ON")
         return connection
 
+    def _refuse_damage(self, connection: sqlite3.Connection) -> None:
+        found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+        if found != ["ok"]:
+            raise sqlite3.DatabaseError(f"{_MALFORMED}: {found[0]}")
+
+    def damaged(self, detail: str) -> StoreError:
+        """The error for a file whose content cannot be right."""
+        return StoreError(
+            f"database {self.path.name} is damaged ({' '.join(detail.split())[:120]})",
+            self._recovery,
+        )
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.IntegrityError:
             raise
+        except sqlite3.DatabaseError as error:
+            if any(words in str(error) for words in (_MALFORMED, "not a database")):
+                raise self.damaged(str(error)) from error
+            raise self._unusable(error) from error
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"database {self.path.name}: {error}",
-                f"check that {self.path.parent} is writable, that its disk has room, "
-                "and that the file is a SQLite database",
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"database {self.path.name}: {error}",
+            f"check that {self.path.parent} is writable, that its disk has room, "
+            "and that the file is a SQLite database",
+        )
 
 
 @contextmanager

@@ -1,66 +1,53 @@
-"""The InfluxDB store: 1.x, 2.x and 3 Core by the two requests that all of them answer.
+"""The InfluxDB store: 1.x, 2.x and 3 Core, one schema.
 
-Writing is line protocol to `/write`, reading InfluxQL from `/query`. (2.x maps a bucket to a
-database of the same name. 3 Core has no DELETE: there results cannot be replaced by fewer, nor a
-wearer erased; the store says so when it is asked to.) influxdb_client carries the requests: its
-own write and query calls speak the 2.x API only, which a Debian 1.6 does not have.
+Three databases (buckets in 2.x), so that each may have a retention of its own: `<name>_raw` with
+`imu`, `<name>_results` with one measurement a kind of result, `<name>_operations` with `batch`,
+how every batch came. Tags are wearer and sensor, everything else is a field. The placement is no
+tag: it may be set right between two deliveries of the same batch, and a tag is part of a point's
+identity, so that the batch would be there twice.
 
-Measurements: `imu` (tags wearer, sensor; fields accel_x .. mag_z in SI), `batch` (the same tags;
-the bookkeeping of every batch at its t0), `result` (tags wearer, kind, nr; one point a result at
-its start; nr tells apart results of one kind that start together).
+Writing is line protocol, reading InfluxQL, which all three versions answer. 3 Core has no DELETE:
+there results cannot be replaced by fewer, nor a wearer erased; the store says so when asked to.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
-
-import urllib3
-from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.rest import ApiException
 
 from analytics.store.assemble import chunk_bounds, join
 from analytics.store.base import (
     MAX_RESULT_NS,
+    PRESENT,
     BatchRecord,
     Provenance,
-    RefusedError,
     RejectedError,
     Result,
+    ResultSpan,
     Samples,
     SensorSpan,
     StoredBatch,
     StoreError,
     check_results,
+    check_version,
 )
-from analytics.store.influx_text import (
-    AXES,
-    csv_blocks,
-    field,
-    parse_samples,
-    quote,
-    sample_lines,
-    tag,
-)
+from analytics.store.influx_server import InfluxServer, Series
+from analytics.store.influx_text import AXES, field, parse_samples, quote, sample_lines
 from wire.batch import UNITS
+from wire.ids import IdError, check_sensor, check_wearer
 
-CONNECT_TIMEOUT_MS: Final = 5_000
-READ_TIMEOUT_MS: Final = 120_000
-"""Between two pieces of an answer; a large DELETE keeps a server silent for a while."""
 MAX_SAMPLES_PER_WRITE: Final = 40_000
 """About 5 MB of line protocol; servers refuse more than 25 MB (1.x) or 10 MB (3 Core)."""
-CSV_CHUNK_ROWS: Final = 10_000
 
-_SENTINEL: Final = "SHOW DATABASES"
 _FIELDS: Final = tuple(f"{name}_{axis}" for name in UNITS for axis in AXES)
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class InfluxStore:
-    """A `Store` in one database. Making it sends nothing: a server that is down at start-up is
-    the same as one that goes down later. Thread-safe."""
+    """A `Store` on one server; thread-safe. Identifiers are checked before they become part of
+    a query: of a wearer or sensor that cannot be, nothing is found and nothing written."""
 
     def __init__(
         self,
@@ -70,79 +57,38 @@ class InfluxStore:
         token: str | None = None,
         user: str | None = None,
         password: str | None = None,
+        org: str | None = None,
     ) -> None:
-        """`database` is the bucket in 2.x. `token` for 2.x and 3 Core, `user` with `password`
-        for 1.x, none of them for a server without authentication."""
-        if not url.startswith(("http://", "https://")):
-            raise StoreError(
-                f"InfluxDB address {url[:80]!r} is not a URL", "give one like http://127.0.0.1:8086"
-            )
-        self._url = url.rstrip("/")
-        self._database = database
-        # Any: the package is typed in part only.
-        self._client: Any = InfluxDBClient(
-            self._url, token="", timeout=(CONNECT_TIMEOUT_MS, READ_TIMEOUT_MS)
-        )
-        self._headers = {"Content-Type": "text/plain; charset=utf-8"}
-        if token is not None:
-            self._headers["Authorization"] = f"Token {token}"
-        elif user is not None:
-            login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {login}"
+        """`database`: what the names of the three begin with. See InfluxServer for the rest."""
+        self.server = InfluxServer(url, token=token, user=user, password=password, org=org)
+        self.raw, self.results, self.operations = databases(database)
+        self._fields: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.server.close()
 
     # --- samples ---------------------------------------------------------------------------
 
     def write_batches(self, items: Sequence[StoredBatch]) -> None:
         """See `Store.write_batches`. Every request is all or nothing; when one of several fails,
         what was written before is written again, unchanged, by the next attempt."""
+        for item in items:
+            if _of(item.wearer) is None or _at(item.sensor) is None:
+                raise RejectedError("a wearer or sensor id is not valid", "see wire/ids.py")
         for group in _groups(items):
-            bookkeeping = "\n".join(_batch_line(item) for item in group).encode()
-            self._write(sample_lines(group) + b"\n" + bookkeeping)
+            if lines := sample_lines(group):
+                self.server.write(self.raw, lines)
+            self.server.write(self.operations, "\n".join(map(_batch_line, group)).encode())
 
     def read_samples(self, wearer: str, sensor: str, start_ns: int, end_ns: int) -> Samples:
         """See `Store.read_samples`."""
-        fields = self._fields()
-        if not fields:
+        where = _where(_of(wearer), _at(sensor), _between(start_ns, end_ns))
+        fields = self._known_fields()
+        if where is None or not fields:
             return join([])
-        answer = self._request(
-            "GET",
-            "/query",
-            {
-                "q": _select(
-                    ", ".join(fields),
-                    "imu",
-                    _of(wearer),
-                    _at(sensor),
-                    _between(start_ns, end_ns),
-                )
-                + f"; {_SENTINEL}",
-                "epoch": "ns",
-                "chunked": "true",
-                "chunk_size": str(CSV_CHUNK_ROWS),
-            },
-            accept="application/csv",
-        )
-        parts = []
-        complete = False
-        try:
-            for columns, rows in csv_blocks(answer):
-                if "time" in columns:
-                    parts.append(parse_samples(columns, rows))
-                else:
-                    complete = True
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
-        finally:
-            answer.release_conn()
-        if not complete:
-            # CSV answers carry no errors: a query that fails just ends. But then the server does
-            # not carry out the statement after it.
-            raise StoreError("InfluxDB broke off its answer", "look at its log, then try again")
-        return join(parts)
+        query = f"SELECT {', '.join(fields)} FROM imu{where}"  # noqa: S608 - see _where
+        return join([parse_samples(*block) for block in self.server.csv(self.raw, query)])
 
     def iter_samples(
         self, wearer: str, sensor: str, start_ns: int, end_ns: int, chunk_ns: int
@@ -158,34 +104,29 @@ class InfluxStore:
 
     def sensors(self, wearer: str) -> list[SensorSpan]:
         """See `Store.sensors`."""
+        where = _where(_of(wearer))
         # One statement a field: a lone first() or last() is answered from the ends of the files,
         # and keeps the time stamp of its point.
         statements = "; ".join(
-            _select(f"{end}({name})", "imu", _of(wearer)) + " GROUP BY sensor"
+            f"SELECT {end}({name}) FROM imu{where} GROUP BY sensor"  # noqa: S608 - see _where
             for end in ("first", "last")
-            for name in self._fields()
+            for name in self._known_fields()
         )
-        if not statements:
+        if not statements or where is None:
             return []
         times: dict[str, list[int]] = {}
-        for tags, _, values in self._ask(statements):
-            times.setdefault(tags["sensor"], []).extend(row[0] for row in values)
+        for series in self.server.ask(self.raw, statements):
+            times.setdefault(series.tags["sensor"], []).extend(row[0] for row in series.values)
         return [SensorSpan(name, min(found), max(found)) for name, found in sorted(times.items())]
 
     def read_batches(
         self, wearer: str, sensor: str, start_ns: int, end_ns: int
     ) -> list[BatchRecord]:
         """See `Store.read_batches`."""
-        answer = self._ask(
-            _select(
-                "dt_ns, n, session, seq, lost, flags, rx_ns, clock_err_ns",
-                "batch",
-                _of(wearer),
-                _at(sensor),
-                _between(start_ns, end_ns),
-            )
-        )
-        return [BatchRecord(*row) for _, _, values in answer for row in values]
+        what = "dt_ns, n, session, seq, lost, flags, rx_ns, clock_err_ns"
+        conditions = (_of(wearer), _at(sensor), _between(start_ns, end_ns))
+        found = self._select(self.operations, what, "batch", *conditions)
+        return [BatchRecord(*row) for series in found for row in series.values]
 
     # --- results ---------------------------------------------------------------------------
 
@@ -196,195 +137,142 @@ class InfluxStore:
         end_ns: int,
         results: Sequence[Result],
         provenance: Provenance,
+        *,
+        version: str = PRESENT,
     ) -> None:
         """See `Store.write_results`.
 
-        InfluxDB has no transaction over DELETE and write. The range is emptied only when it holds
+        InfluxDB has no transaction over DELETE and write. A range is emptied only when it holds
         a result that the new ones do not overwrite in place; a reader may meet an empty range in
         between, and after a crash the same call again brings the range to its final state.
         """
+        check_version(version)
         check_results(start_ns, end_ns, results)
-        numbers: Counter[tuple[str, int]] = Counter()
-        points: dict[tuple[str, int, int], str] = {}
-        for result in results:
-            number = numbers[result.kind, result.start_ns]
-            numbers[result.kind, result.start_ns] += 1
-            points[result.kind, number, result.start_ns] = _result_line(
-                wearer, number, result, provenance
-            )
         inside = (_of(wearer), _between(start_ns, end_ns))
+        if inside[0] is None:
+            raise ValueError(f"wearer {wearer[:40]!r} is not valid")
+        # Results of one kind that start together are one point.
+        points: dict[tuple[str, int], list[Result]] = {}
+        for result in results:
+            points.setdefault((_measurement(result.kind, version), result.start_ns), []).append(
+                result
+            )
         present = {
-            (tags["kind"], int(tags["nr"]), row[0])
-            for tags, _, values in self._ask(
-                _select("end_ns", "result", *inside) + " GROUP BY kind, nr"
-            )
-            for row in values
+            (series.name, row[0])
+            for series in self._select(self.results, "end_ns", _kinds(version), *inside)
+            for row in series.values
         }
-        if present - points.keys():
-            self._delete("result", *inside)
-        if points:
-            self._write("\n".join(points.values()).encode())
+        for measurement in sorted({name for name, _ in present - points.keys()}):
+            self._delete(self.results, measurement, *inside)
+        lines = [
+            _result_line(wearer, name, group, provenance) for (name, _), group in points.items()
+        ]
+        if lines:
+            self.server.write(self.results, "\n".join(lines).encode())
 
-    def read_results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
+    def read_results(
+        self, wearer: str, kind: str, start_ns: int, end_ns: int, *, version: str = PRESENT
+    ) -> list[Result]:
         """See `Store.read_results`."""
-        answer = self._ask(
-            _select(
-                "end_ns, body, nr",
-                "result",
-                _of(wearer),
-                f"kind = {quote(kind)}",
-                _between(start_ns - MAX_RESULT_NS, end_ns),
-                f"end_ns > {start_ns}",
-            )
+        if not _KIND.fullmatch(kind):
+            return []
+        found = self._select(
+            self.results,
+            "items",
+            f'"{_measurement(kind, version)}"',
+            _of(wearer),
+            _between(start_ns - MAX_RESULT_NS, end_ns),
+            f"end_ns > {start_ns}",
         )
-        rows = sorted(
-            ((row[0], int(row[3]), row[1], row[2]) for _, _, values in answer for row in values),
-            key=lambda row: row[:2],
-        )
-        return [Result(kind, start, end, json.loads(body)) for start, _, end, body in rows]
+        rows = [row for series in found for row in series.values]
+        # One document instead of thousands: most of the reading would be the calls.
+        bodies = json.loads(f"[{','.join(row[1] for row in rows)}]")
+        return [
+            Result(kind, row[0], end, body)
+            for row, items in zip(rows, bodies, strict=True)
+            for end, body in items
+            if end > start_ns
+        ]
 
-    def provenances(self, wearer: str, start_ns: int, end_ns: int) -> list[Provenance]:
+    def provenances(
+        self, wearer: str, start_ns: int, end_ns: int, *, version: str = PRESENT
+    ) -> list[Provenance]:
         """See `Store.provenances`."""
-        answer = self._ask(
-            _select(
-                "algorithm_version, params_hash",
-                "result",
-                _of(wearer),
-                _between(start_ns, end_ns),
-            )
+        found = self._select(
+            self.results,
+            "algorithm_version, params_hash",
+            _kinds(version),
+            _of(wearer),
+            _between(start_ns, end_ns),
         )
-        return sorted({Provenance(row[1], row[2]) for _, _, values in answer for row in values})
+        return sorted({Provenance(row[1], row[2]) for series in found for row in series.values})
+
+    def result_spans(self, wearer: str) -> list[ResultSpan]:
+        """See `Store.result_spans`."""
+        times: dict[str, list[int]] = {}
+        for end in ("first", "last"):
+            for series in self._select(self.results, f"{end}(end_ns)", "/.*/", _of(wearer)):
+                times.setdefault(series.name, []).extend(row[0] for row in series.values)
+        spans = []
+        for name, found in times.items():
+            kind, _, version = name.partition("@")
+            spans.append(ResultSpan(version, kind, min(found), max(found)))
+        return sorted(spans, key=lambda span: (span.version, span.kind))
+
+    # --- everything ------------------------------------------------------------------------
+
+    def wearers(self) -> list[str]:
+        """See `Store.wearers`."""
+        return sorted(
+            {
+                row[1]
+                for database in (self.raw, self.results)
+                for series in self.server.ask(database, "SHOW TAG VALUES WITH KEY = wearer")
+                for row in series.values
+            }
+        )
 
     def erase(self, wearer: str) -> None:
         """See `Store.erase`. InfluxDB frees the space at its next compaction."""
-        for measurement in ("imu", "batch", "result"):
-            self._delete(measurement, _of(wearer))
+        if _of(wearer) is None:
+            return
+        self._delete(self.raw, "imu", _of(wearer))
+        self._delete(self.operations, "batch", _of(wearer))
+        for span in self.result_spans(wearer):
+            self._delete(self.results, _measurement(span.kind, span.version), _of(wearer))
 
-    def _fields(self) -> list[str]:
+    def _known_fields(self) -> tuple[str, ...]:
         """Those of accel_x .. mag_z that any sensor in the database has."""
-        known = {row[0] for _, _, values in self._ask("SHOW FIELD KEYS FROM imu") for row in values}
-        return [name for name in _FIELDS if name in known]
+        if len(self._fields) < len(_FIELDS):  # a field that is there stays there
+            known = {
+                row[0]
+                for series in self.server.ask(self.raw, "SHOW FIELD KEYS FROM imu")
+                for row in series.values
+            }
+            self._fields = tuple(name for name in _FIELDS if name in known)
+        return self._fields
 
-    # --- requests --------------------------------------------------------------------------
+    def _select(
+        self, database: str, what: str, source: str, *conditions: str | None
+    ) -> list[Series]:
+        where = _where(*conditions)
+        if where is None:
+            return []
+        return self.server.ask(database, f"SELECT {what} FROM {source}{where}")  # noqa: S608
 
-    def _write(self, lines: bytes) -> None:
-        self._request("POST", "/write", {"precision": "ns"}, body=lines).release_conn()
+    def _delete(self, database: str, measurement: str, *conditions: str | None) -> None:
+        statement = f'DELETE FROM "{measurement}"{_where(*conditions)}'  # noqa: S608 - see _where
+        self.server.ask(database, statement, method="POST")
 
-    def _delete(self, measurement: str, *conditions: str) -> None:
-        statement = f"DELETE FROM {measurement}{_where(conditions)}"  # noqa: S608 - see _where
-        self._ask(statement, method="POST")
 
-    def _ask(
-        self, statements: str, method: str = "GET"
-    ) -> list[tuple[dict[str, str], list[str], list[list[Any]]]]:
-        """(tags, columns, rows) of every series in the JSON answer; times are ns.
-
-        The answer is asked for in chunks, one JSON document a line, each but the last of a series
-        marked partial: in one piece, 1.x marks complete answers of over 10,000 rows so, too.
-        """
-        answer = self._request(
-            method,
-            "/query",
-            {"q": statements, "epoch": "ns", "chunked": "true"},
-            accept="application/json",
+def databases(name: str) -> tuple[str, str, str]:
+    """Names of the raw, the results and the operations database."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
+        raise StoreError(
+            f"InfluxDB database {name[:60]!r} is not a name of ours",
+            "use 1-40 letters, digits, '_' and '-'",
         )
-        try:
-            documents = [json.loads(line) for line in answer.data.splitlines() if line]
-        except (ValueError, urllib3.exceptions.HTTPError) as error:
-            raise self._unreachable(error) from error
-        finally:
-            answer.release_conn()
-        series = []
-        unfinished = False
-        for result in (result for document in documents for result in document.get("results", [])):
-            if "error" in result:
-                raise self._refused(str(result["error"]))
-            for found in result.get("series", []):
-                unfinished = bool(found.get("partial"))
-                series.append((found.get("tags", {}), found["columns"], found["values"]))
-        if unfinished:
-            raise StoreError(
-                "InfluxDB cut its answer short", "set max-row-limit = 0 in its settings"
-            )
-        return series
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str],
-        *,
-        body: bytes = b"",
-        accept: str = "application/json",
-    ) -> urllib3.BaseHTTPResponse:
-        try:
-            response: urllib3.BaseHTTPResponse = self._client.api_client.request(
-                method,
-                self._url + path,
-                query_params={"db": self._database, **query},
-                headers={**self._headers, "Accept": accept},
-                body=body,
-                _preload_content=False,
-            )
-        except ApiException as error:
-            raise self._failed(error, path) from error
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
-        return response
-
-    def _failed(self, error: ApiException, path: str) -> StoreError:
-        text = _error_text(error)
-        if error.status in {401, 403}:
-            return RefusedError(
-                f"InfluxDB at {self._url} refused the log-in ({text})",
-                f"check the token or the user and password, and their right to read and write "
-                f"database {self._database!r}",
-            )
-        if error.status == 404 or "not found" in text or (path, error.status) == ("/query", 400):
-            return self._refused(text)
-        if "field type conflict" in text:
-            # all data would be refused: not for the dead letters
-            return StoreError(
-                f"InfluxDB refused the data ({text})",
-                f"database {self._database!r} holds `imu` fields of another type: give Trunkline "
-                "a database of its own, or drop that measurement",
-            )
-        if error.status in {400, 413, 422}:
-            return RejectedError(
-                f"InfluxDB refused the data ({text})",
-                "check the retention policy and the field types of its database",
-            )
-        return StoreError(
-            f"InfluxDB at {self._url} failed with status {error.status} ({text})",
-            "look at its log, then try again",
-        )
-
-    def _refused(self, text: str) -> StoreError:
-        if "database not found" in text or "bucket" in text:
-            return StoreError(
-                f"InfluxDB at {self._url} has no database {self._database!r}",
-                f"make it: influx -execute 'CREATE DATABASE {self._database}' in 1.x, "
-                f"influx bucket create --name {self._database} in 2.x",
-            )
-        return StoreError(f"InfluxDB refused a query ({text})", "look at its version and its log")
-
-    def _unreachable(self, error: Exception) -> StoreError:
-        return StoreError(
-            f"InfluxDB at {self._url} does not answer ({type(error).__name__})",
-            "check that it runs and that the address is right",
-        )
-
-
-def _error_text(error: ApiException) -> str:
-    """The server's own words on one line, cut: answers may be HTML pages of a proxy."""
-    body = error.body or error.reason or ""
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-    try:
-        parsed = json.loads(text)
-        text = str(parsed.get("error") or parsed.get("message") or text)
-    except (ValueError, AttributeError):
-        pass
-    return " ".join(text.split())[:160]
+    return f"{name}_raw", f"{name}_results", f"{name}_operations"
 
 
 def _groups(items: Sequence[StoredBatch]) -> Iterator[list[StoredBatch]]:
@@ -400,42 +288,62 @@ def _groups(items: Sequence[StoredBatch]) -> Iterator[list[StoredBatch]]:
         yield group
 
 
-def _select(what: str, measurement: str, *conditions: str) -> str:
-    return f"SELECT {what} FROM {measurement}{_where(conditions)}"  # noqa: S608 - see _where
+def _where(*conditions: str | None) -> str | None:
+    """Every condition is made of numbers and checked identifiers; None: one was not valid."""
+    if None in conditions:
+        return None
+    return " WHERE " + " AND ".join(x for x in conditions if x is not None)
 
 
-def _where(conditions: Sequence[str]) -> str:
-    """Every value in a condition is a number or has been through quote()."""
-    return " WHERE " + " AND ".join(conditions)
+def _of(wearer: str) -> str | None:
+    try:
+        return f"wearer = {quote(check_wearer(wearer))}"
+    except IdError:
+        return None
 
 
-def _of(wearer: str) -> str:
-    return f"wearer = {quote(wearer)}"
-
-
-def _at(sensor: str) -> str:
-    return f"sensor = {quote(sensor)}"
+def _at(sensor: str) -> str | None:
+    try:
+        return f"sensor = {quote(check_sensor(sensor))}"
+    except IdError:
+        return None
 
 
 def _between(start_ns: int, end_ns: int) -> str:
     return f"time >= {start_ns} AND time < {end_ns}"
 
 
+def _measurement(kind: str, version: str) -> str:
+    """The measurement of a kind of result; ValueError when one of both cannot name one."""
+    check_version(version)
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"kind {kind[:40]!r} is not a word of a-z, 0-9 and '_'")
+    return f"{kind}@{version}" if version != PRESENT else kind
+
+
+def _kinds(version: str) -> str:
+    """Every measurement of a version, as InfluxQL's FROM takes it."""
+    check_version(version)
+    return r"/^[a-z0-9_]+$/" if version == PRESENT else f"/^[a-z0-9_]+@{re.escape(version)}$/"
+
+
 def _batch_line(item: StoredBatch) -> str:
     batch = item.batch
     return (
-        f"batch,sensor={tag(item.sensor)},wearer={tag(item.wearer)} dt_ns={batch.dt_ns}i,"
+        f"batch,sensor={item.sensor},wearer={item.wearer} dt_ns={batch.dt_ns}i,"
         f"n={batch.n}i,session={field(batch.session)},seq={batch.seq}i,lost={batch.lost}i,"
         f"flags={int(batch.flags)}i,rx_ns={batch.rx_ns}i,clock_err_ns={batch.clock_err_ns}i "
         f"{batch.t0_ns}"
     )
 
 
-def _result_line(wearer: str, number: int, result: Result, provenance: Provenance) -> str:
-    body = json.dumps(dict(result.body), separators=(",", ":"), allow_nan=False)
+def _result_line(
+    wearer: str, measurement: str, results: Sequence[Result], provenance: Provenance
+) -> str:
+    items: list[tuple[int, dict[str, Any]]] = [(x.end_ns, dict(x.body)) for x in results]
+    text = json.dumps(items, separators=(",", ":"), allow_nan=False)
     return (
-        f"result,kind={tag(result.kind)},nr={number},wearer={tag(wearer)} "
-        f"end_ns={result.end_ns}i,body={field(body)},"
-        f"algorithm_version={field(provenance.algorithm_version)},"
-        f"params_hash={field(provenance.params_hash)} {result.start_ns}"
+        f"{measurement},wearer={wearer} end_ns={max(end for end, _ in items)}i,"
+        f"items={field(text)},algorithm_version={field(provenance.algorithm_version)},"
+        f"params_hash={field(provenance.params_hash)} {results[0].start_ns}"
     )

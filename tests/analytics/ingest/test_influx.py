@@ -10,6 +10,7 @@ import pytest
 from analytics.ingest import consumer
 from analytics.store.clinic import Clinic
 from analytics.store.influx import InfluxStore
+from analytics.store.influx_admin import Retention, prepare
 from tests.analytics.ingest.agent_side import agent, ingest, server_account, wait_until
 from tests.analytics.store.samples import SESSION, batch
 from tests.servers import influxd, mosquitto
@@ -42,11 +43,11 @@ def test_a_database_that_is_made_later(  # noqa: PLR0917
 
             def told() -> bool:
                 w1.resend()
-                return "CREATE DATABASE later" in caplog.text
+                return "no database 'later_raw'" in caplog.text
 
             wait_until(told, "the advice in the log")
             assert w1.committed == {}
-            store._ask("CREATE DATABASE later", method="POST")
+            prepare(store.server, "later", Retention())
             w1.wait_for_commit(SESSION, 39)
         assert len(store.read_samples("w1", "back", 0, 2**62)) == 2000
         store.close()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from analytics.store.base import Store
+from analytics.store.base import Store, StoredBatch
 from analytics.store.embedded import EmbeddedStore
-from analytics.store.influx import InfluxStore
+from tests.analytics.store.child import opened
 from tests.servers import Influx, influxd
 
 
@@ -20,21 +21,47 @@ def influx(influxd_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield server
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("embedded"),
-        pytest.param("influx", marks=pytest.mark.influxdb),
-    ]
-)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened: Store
-    if request.param == "embedded":
-        opened = EmbeddedStore(tmp_path / "samples.db")
-    else:
-        server: Influx = request.getfixturevalue("influx")
-        opened = InfluxStore(
-            server.url, server.database, user=server.user, password=server.password
-        )
+class Compacting(EmbeddedStore):
+    """Packs after every write whatever there is: nothing may change by it."""
+
+    def write_batches(self, items: Sequence[StoredBatch]) -> None:
+        super().write_batches(items)
+        self.compact(2**62)
+
+
+Where = Mapping[str, Any]
+"""Which store, as a child process is told."""
+
+
+def open_store(where: Where) -> Store:
+    return Compacting(Path(where["path"])) if where["kind"] == "compacting" else opened(where)
+
+
+KINDS = [
+    pytest.param("embedded"),
+    pytest.param("compacting"),
+    pytest.param("influx", marks=pytest.mark.influxdb),
+]
+
+
+@pytest.fixture(params=KINDS)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
+    """A store that does not exist yet, or a server."""
+    if request.param != "influx":
+        return {"kind": request.param, "path": str(tmp_path / "samples.db")}
+    server: Influx = request.getfixturevalue("influx")
+    return {
+        "kind": "influx",
+        "url": server.url,
+        "database": server.database,
+        "user": server.user,
+        "password": server.password,
+    }
+
+
+@pytest.fixture
+def store(where: Where) -> Iterator[Store]:
+    opened = open_store(where)
     yield opened
     opened.close()
 

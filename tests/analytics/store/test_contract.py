@@ -10,7 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.store.base import MAX_RESULT_NS, Provenance, Result, Samples, SensorSpan, Store
+from analytics.store.base import (
+    MAX_RESULT_NS,
+    Provenance,
+    Result,
+    ResultSpan,
+    Samples,
+    SensorSpan,
+    Store,
+)
 from tests.analytics.store.samples import DT_NS, SESSION, T0_NS, assert_same, batch, stored
 from wire.batch import Batch, Channel
 
@@ -232,6 +240,34 @@ class TestResults:
         assert store.read_results(w, "movement", *EVER) == []
         assert store.provenances(w, *EVER) == []
 
+    def test_versions_lie_side_by_side(self, store: Store, wearer: NewWearer) -> None:
+        w = wearer()
+        shown, other = [result(3, v=1), result(8, v=1)], [result(3, 2, v=2)]
+        sway = [result(4, kind="sway", v=3)]
+        store.write_results(w, at(0), at(20), shown, V1)
+        store.write_results(w, at(0), at(20), other + sway, V2, version="trial-1.0")
+        store.write_results(w, at(0), at(20), shown, V2, version="trial-1.00")
+        assert store.read_results(w, "movement", *EVER) == shown
+        assert store.read_results(w, "movement", *EVER, version="trial-1.0") == other
+        assert store.read_results(w, "movement", *EVER, version="trial-2") == []
+        assert store.provenances(w, *EVER) == [V1]
+        assert store.provenances(w, *EVER, version="trial-1.0") == [V2]
+        assert store.result_spans(w) == [
+            ResultSpan("", "movement", at(3), at(8)),
+            ResultSpan("trial-1.0", "movement", at(3), at(3)),
+            ResultSpan("trial-1.0", "sway", at(4), at(4)),
+            ResultSpan("trial-1.00", "movement", at(3), at(8)),
+        ]
+        store.write_results(w, at(0), at(20), [], V2, version="trial-1.0")
+        assert store.read_results(w, "movement", *EVER, version="trial-1.0") == []
+        assert store.read_results(w, "movement", *EVER) == shown
+        for bad in ("Trial", "a b", "x" * 33, "'; DROP", "a/b"):
+            with pytest.raises(ValueError, match="is not 1-32"):
+                store.write_results(w, at(0), at(20), shown, V1, version=bad)
+        store.erase(w)
+        assert store.result_spans(w) == []
+        assert store.read_results(w, "movement", *EVER, version="trial-1.00") == []
+
     def test_writing_again_changes_nothing(self, store: Store, wearer: NewWearer) -> None:
         w = wearer()
         results = [result(1, v=1), result(1, v=2), result(1, kind="sway", v=3), result(2, v=4)]
@@ -311,6 +347,19 @@ def test_erase_leaves_nothing_and_nobody_else_out(store: Store, wearer: NewWeare
     assert len(store.read_results(stays, "movement", *EVER)) == 1
     store.write_batches(stored(gone, batch(70)))
     assert store.sensors(gone) == [SensorSpan("back", at(70), at(119))]
+
+
+def test_everybody_is_known(store: Store, wearer: NewWearer) -> None:
+    has_samples, has_results, gone = wearer(), wearer(), wearer()
+    for w in (has_samples, gone):
+        store.write_batches(stored(w, batch(0)))
+    for w in (has_results, gone):
+        store.write_results(w, at(0), at(10), [result(1)], V1)
+    store.erase(gone)
+    known = store.wearers()
+    assert known == sorted(known)
+    assert {has_samples, has_results} <= set(known)
+    assert gone not in known
 
 
 def test_names_are_data_not_query_text(store: Store, wearer: NewWearer) -> None:

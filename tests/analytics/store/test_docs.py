@@ -44,7 +44,7 @@ def test_every_field_of_influx() -> None:
     section = TEXT.partition("## InfluxDB")[2]
     (item,) = stored("w", batch(0))
     result = Result("sway", 0, 1, {})
-    for line in (_batch_line(item), _result_line("w", 0, result, Provenance("1", "p"))):
+    for line in (_batch_line(item), _result_line("w", "sway", [result], Provenance("1", "p"))):
         for name in re.findall(r"[ ,](\w+)=", line):
             assert f"`{name}`" in section, f"{name} is not explained"
 

@@ -11,6 +11,7 @@ import pytest
 
 from analytics.store.base import Provenance, RejectedError, StoreError
 from analytics.store.influx import InfluxStore
+from analytics.store.influx_admin import Retention, prepare
 from tests.analytics.store.conftest import fresh_wearer
 from tests.analytics.store.samples import T0_NS, batch, stored
 from tests.servers import Influx, free_port
@@ -64,11 +65,11 @@ class TestServer:
 
     def test_a_missing_database(self, influx: Influx) -> None:
         store = InfluxStore(influx.url, "nowhere", user=influx.user, password=influx.password)
-        assert_told(store, "has no database 'nowhere'", "CREATE DATABASE nowhere")
+        assert_told(store, "has no database 'nowhere_", "trunkline deploy")
 
     def test_data_that_the_server_refuses_for_good(self, influx: Influx) -> None:
         admin = open_store(influx)
-        admin._ask("CREATE DATABASE short WITH DURATION 2h REPLICATION 1", method="POST")
+        prepare(admin.server, "short", Retention(raw_days=1))
         admin.close()
         store = InfluxStore(influx.url, "short", user=influx.user, password=influx.password)
         with pytest.raises(RejectedError, match="beyond retention policy"):
@@ -87,7 +88,7 @@ class TestServer:
 
     def test_a_day_arrives_in_blocks(self, influx: Influx, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("analytics.store.influx_text.BLOCK_BYTES", 1000)
-        monkeypatch.setattr("analytics.store.influx.CSV_CHUNK_ROWS", 7)
+        monkeypatch.setattr("analytics.store.influx_server.CSV_CHUNK_ROWS", 7)
         store = open_store(influx)
         wearer = fresh_wearer()
         store.write_batches(stored(wearer, batch(0, 400)))
@@ -103,8 +104,8 @@ class TestServer:
         store.erase(wearer)
         names = [
             row[1]
-            for _, _, values in store._ask("SHOW TAG VALUES WITH KEY = wearer")
-            for row in values
+            for series in store.server.ask(store.raw, "SHOW TAG VALUES WITH KEY = wearer")
+            for row in series.values
         ]
         assert wearer not in names
         store.close()
@@ -152,7 +153,7 @@ def answering(status: int, body: bytes, kind: str) -> Iterator[str]:
         (502, b"<html>\n<b>Bad gateway</b>\n" + b"x" * 9999, "failed with status 502"),
         (503, b'{"message": "starting"}', "failed with status 503 (starting)"),
         (401, b'{"code":"unauthorized","message":"no"}', "refused the log-in"),
-        (404, b'{"message": "bucket \\"trunkline\\" not found"}', "bucket create"),
+        (404, b'{"message": "bucket \\"trunkline\\" not found"}', "has no database"),
     ],
 )
 def test_what_other_servers_say(status: int, body: bytes, words: str) -> None:

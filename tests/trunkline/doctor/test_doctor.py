@@ -145,18 +145,18 @@ def test_influxdb(influxd_bin: Path, tmp_path: Path) -> None:
         result = doctor(*influx_options(server, tmp_path))
         assert result.exit_code == 0, result.output
         assert "store InfluxDB: 1." in result.output
-        assert "trunkline keeps everything" in result.output
-        policy = 'ALTER RETENTION POLICY "autogen" ON "trunkline" DURATION 30d'
+        assert "store trunkline_results: keeps everything" in result.output
+        policy = 'ALTER RETENTION POLICY "autogen" ON "trunkline_raw" DURATION 30d'
         _query(server, policy)
         found = findings(doctor(*influx_options(server, tmp_path), "--json"))
-        assert found["store retention"]["level"] == Level.WARNING
-        assert "forgets after 720h" in found["store retention"]["text"]
+        assert found["store trunkline_raw"]["level"] == Level.WARNING
+        assert "forgets after 720h" in found["store trunkline_raw"]["text"]
         missing = doctor(*influx_options(server, tmp_path), "--influx-database", "other")
         assert missing.exit_code == 1
-        assert "there is no 'other'" in missing.output
+        assert "store other_raw: there is no such database" in missing.output
         locked = doctor(*influx_options(replace(server, password="wrong"), tmp_path))
         assert locked.exit_code == 1
-        assert "refuses the log-in" in locked.output
+        assert "refused the log-in" in locked.output
     gone = doctor(*influx_options(server, tmp_path))
     assert gone.exit_code == 1
     assert "does not answer" in gone.output
