@@ -73,11 +73,6 @@ class Outcome:
     fds: dict[str, list[int]] = field(default_factory=dict)
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def holes(self, sensor: str) -> list[int]:
-        found = self.sensors[sensor]["holes"]
-        assert isinstance(found, list)
-        return found
-
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
@@ -175,39 +170,8 @@ async def hang_up(sensor: VirtualSensor) -> None:
 FAULTS = (lose_link, walk_away, hang_up)
 
 
-async def run_scenario(
-    machine: Machine, sensors: dict[Worn, VirtualSensor], agent: int, outcome: Outcome
-) -> None:
-    """Two minutes of streaming with the faults."""
-    daemons = {"agent": agent, "bluetoothd": await machine.pid_of("bluetoothd")}
-    everyone = list(sensors.values())
-
-    async def count() -> None:
-        for name, pid in daemons.items():
-            outcome.fds.setdefault(name, []).append(await machine.fd_count(pid))
-
-    await until(lambda: all(s.sent for s in everyone), AGENT_START_S, "the first samples")
-    began = time.monotonic()
-    for due_s, fault in zip(FAULTS_S, FAULTS, strict=True):
-        await asyncio.sleep(max(0.0, began + due_s - 2 - time.monotonic()))
-        await count()
-        await asyncio.gather(*(fault(s) for s in everyone))
-        counts = [len(s.sent) for s in everyone]
-        await until(
-            lambda before=counts: all(  # type: ignore[misc]
-                len(s.sent) > n + 5 for s, n in zip(everyone, before, strict=True)
-            ),
-            RECONNECT_S,
-            f"samples after {fault.__name__}",
-        )
-    await asyncio.sleep(max(0.0, began + BURST_S - time.monotonic()))
-    for sensor in everyone:
-        sensor.stall()
-    await asyncio.sleep(STALL_S)
-    await asyncio.gather(*(sensor.resume() for sensor in everyone))
-    await asyncio.sleep(max(0.0, began + STREAM_S - time.monotonic()))
-    await count()
-    outcome.stream_s = time.monotonic() - began
+async def sleep_until(monotonic_s: float) -> None:
+    await asyncio.sleep(max(0.0, monotonic_s - time.monotonic()))
 
 
 # --- what the store holds -------------------------------------------------------------------------
@@ -266,24 +230,46 @@ def check(worn: dict[Worn, VirtualSensor], store: EmbeddedStore, outcome: Outcom
             assert len(inside) <= under_way, f"{hole}: more than was under way"
         after_stop = lost[lost > got[-1]]
         assert len(after_stop) <= under_way, f"{len(after_stop)} samples missing at the end"
+        assert sensor.encoder.stream is None, "the sensor was not told to stop"
+        status = outcome.statuses[one.sensor]
+        assert status["duplicate_packets"] == status["dropped_packets"] == 0
+        assert abs(status["lost_samples"] - sum(hole.count for hole in holes)) <= len(holes)
+    for name, counts in outcome.fds.items():
+        assert max(counts[1:]) <= counts[0], f"{name} keeps descriptors open: {counts}"
 
 
-@pytest.mark.parametrize(
-    "worn",
-    [
-        [Worn("trunk", "movesense", 104.0, "T12")],
-        [Worn("trunk", "movesense", 104.0, "T12"), Worn("thigh", "polar_h10", 100.0, "thigh_left")],
-    ],
-    ids=lambda worn: "+".join(one.profile for one in worn),
-)
-async def test_two_minutes_with_faults(
-    worn: list[Worn], image: Image, tmp_path: Path, mosquitto_bin: Path
-) -> None:
+@dataclass(slots=True)
+class Rig:
+    """Everything that runs during a scenario."""
+
+    machine: Machine
+    agent: int
+    """Process id in the machine."""
+    sensors: dict[Worn, VirtualSensor]
+    outcome: Outcome
+
+    async def count_fds(self) -> None:
+        """Note how many descriptors agent and bluetoothd hold."""
+        daemon = await self.machine.pid_of("bluetoothd")
+        for name, pid in (("agent", self.agent), ("bluetoothd", daemon)):
+            self.outcome.fds.setdefault(name, []).append(await self.machine.fd_count(pid))
+
+    def new_samples(self) -> Callable[[], bool]:
+        """Whether every sensor has sent since this call."""
+        before = {sensor: len(sensor.sent) for sensor in self.sensors.values()}
+        return lambda: all(len(sensor.sent) > n + 5 for sensor, n in before.items())
+
+
+@asynccontextmanager
+async def rig(
+    worn: list[Worn], image: Image, folder: Path, mosquitto_bin: Path
+) -> AsyncIterator[Rig]:
+    """Stream from the first samples on; at the end SIGTERM, then the store is compared."""
     outcome = Outcome()
     async with AsyncExitStack() as stack:
         stack.callback(lambda: print(json.dumps(asdict(outcome), indent=1)))
-        broker = stack.enter_context(mosquitto(mosquitto_bin, tmp_path / "broker", (WEARER,)))
-        store = stack.enter_context(ingesting(tmp_path, broker))
+        broker = stack.enter_context(mosquitto(mosquitto_bin, folder / "broker", (WEARER,)))
+        store = stack.enter_context(ingesting(folder, broker))
         world = await stack.enter_async_context(VirtualWorld())
         sensors = {
             one: await world.add_sensor(one.profile, numbered.motion(one.rate_hz, 900))
@@ -291,10 +277,14 @@ async def test_two_minutes_with_faults(
         }
         port = await stack.enter_async_context(adapter(world.air, 0))
         began = time.monotonic()
-        machine = await stack.enter_async_context(booted(image, tmp_path, [port]))
+        machine = await stack.enter_async_context(booted(image, folder, [port]))
         outcome.boot_s = round(time.monotonic() - began, 1)
         async with agent_running(machine, broker, sensors) as agent:
-            await run_scenario(machine, sensors, agent, outcome)
+            running = Rig(machine, agent, sensors, outcome)
+            await until(running.new_samples(), AGENT_START_S, "the first samples")
+            began = time.monotonic()
+            yield running
+            outcome.stream_s = round(time.monotonic() - began, 1)
             await machine.run(f"kill -TERM {agent}")
             async with asyncio.timeout(60):
                 while await machine.is_running(agent):
@@ -303,10 +293,49 @@ async def test_two_minutes_with_faults(
             outcome.dropped_by_bluetoothd = int(await machine.run(dropped))
         outcome.statuses = {one.sensor: last_status(broker, one.sensor) for one in worn}
         check(sensors, store, outcome)
-        assert all(sensor.encoder.stream is None for sensor in sensors.values())
-        for one in worn:
-            status = outcome.statuses[one.sensor]
-            assert status["duplicate_packets"] == status["dropped_packets"] == 0
-            assert abs(status["lost_samples"] - sum(outcome.holes(one.sensor))) <= len(FAULTS)
-        for name, counts in outcome.fds.items():
-            assert max(counts[1:]) <= counts[0], f"{name} keeps descriptors open: {counts}"
+
+
+ONE = [Worn("trunk", "movesense", 104.0, "T12")]
+TWO = [*ONE, Worn("thigh", "polar_h10", 100.0, "thigh_left")]
+
+
+@pytest.mark.parametrize("worn", [ONE, TWO], ids=["one sensor", "two sensors"])
+async def test_two_minutes_with_broken_links(
+    worn: list[Worn], image: Image, tmp_path: Path, mosquitto_bin: Path
+) -> None:
+    async with rig(worn, image, tmp_path, mosquitto_bin) as running:
+        everyone = list(running.sensors.values())
+        began = time.monotonic()
+        for due_s, fault in zip(FAULTS_S, FAULTS, strict=True):
+            await sleep_until(began + due_s - 2)
+            await running.count_fds()
+            await asyncio.gather(*(fault(sensor) for sensor in everyone))
+            await until(running.new_samples(), RECONNECT_S, f"samples after {fault.__name__}")
+        await sleep_until(began + BURST_S)
+        for sensor in everyone:
+            sensor.stall()
+        await asyncio.sleep(STALL_S)
+        await asyncio.gather(*(sensor.resume() for sensor in everyone))
+        await sleep_until(began + STREAM_S)
+        await running.count_fds()
+
+
+async def test_bluetoothd_killed_and_the_adapter_switched_off(
+    image: Image, tmp_path: Path, mosquitto_bin: Path
+) -> None:
+    async with rig(ONE, image, tmp_path, mosquitto_bin) as running:
+        machine = running.machine
+        await asyncio.sleep(10)
+        await running.count_fds()
+        await machine.run("kill -KILL $(pidof bluetoothd)")
+        await asyncio.sleep(3)
+        await machine.spawn(["/usr/libexec/bluetooth/bluetoothd", "--nodetach"], "/tmp/again.log")
+        await until(running.new_samples(), RECONNECT_S, "samples after bluetoothd was killed")
+        await asyncio.sleep(10)
+        await machine.run("bluetoothctl power off")
+        await asyncio.sleep(8)
+        assert "switched off; switch it on" in await machine.run("cat /tmp/agent.log")
+        await machine.run("bluetoothctl power on")
+        await until(running.new_samples(), RECONNECT_S, "samples after the adapter was off")
+        await asyncio.sleep(10)
+        await running.count_fds()
