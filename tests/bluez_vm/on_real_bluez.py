@@ -47,8 +47,9 @@ STALL_S = 4.0
 AGENT_START_S = 240.0
 """Python and numpy in an emulated processor: half a minute on a quiet machine."""
 RECONNECT_S = 60.0
-IN_THE_AIR_S = SUPERVISION_TIMEOUT_S + 1.5
-"""Samples that may be under way when the link breaks: out of range, all until the time-out."""
+IN_THE_AIR_S = SUPERVISION_TIMEOUT_S + 2.0
+"""Samples that may be under way when the link breaks: out of range, all until the time-out; and
+what comes between a new subscription and bluetoothd's answer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +296,14 @@ async def rig(
         check(sensors, store, outcome)
 
 
-ONE = [Worn("trunk", "movesense", 104.0, "T12")]
-TWO = [*ONE, Worn("thigh", "polar_h10", 100.0, "thigh_left")]
+TRUNK = Worn("trunk", "movesense", 104.0, "T12")
+THIGH = Worn("thigh", "polar_h10", 100.0, "thigh_left")
 
 
-@pytest.mark.parametrize("worn", [ONE, TWO], ids=["one sensor", "two sensors"])
 async def test_two_minutes_with_broken_links(
-    worn: list[Worn], image: Image, tmp_path: Path, mosquitto_bin: Path
+    image: Image, tmp_path: Path, mosquitto_bin: Path
 ) -> None:
-    async with rig(worn, image, tmp_path, mosquitto_bin) as running:
+    async with rig([TRUNK, THIGH], image, tmp_path, mosquitto_bin) as running:
         everyone = list(running.sensors.values())
         began = time.monotonic()
         for due_s, fault in zip(FAULTS_S, FAULTS, strict=True):
@@ -323,7 +323,7 @@ async def test_two_minutes_with_broken_links(
 async def test_bluetoothd_killed_and_the_adapter_switched_off(
     image: Image, tmp_path: Path, mosquitto_bin: Path
 ) -> None:
-    async with rig(ONE, image, tmp_path, mosquitto_bin) as running:
+    async with rig([TRUNK], image, tmp_path, mosquitto_bin) as running:
         machine = running.machine
         await asyncio.sleep(10)
         await running.count_fds()
