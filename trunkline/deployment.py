@@ -137,6 +137,7 @@ def acl_file(*, home_assistant: bool = False) -> str:
         f"\nuser {HOME_ASSISTANT_ACCOUNT}\n"
         f"topic readwrite {PREFIX}/#\n"
         f"topic read {ROOT}/+/{Kind.STATE}\n"
+        f"topic read {ROOT}/+/{Kind.ALERT}\n"
         f"topic read {ROOT}/+/{Kind.AGENT_STATE}\n"
     )
 

@@ -11,8 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 
 from analytics.dashboard import (
+    alerts,
     api,
     assets,
+    association,
     auth,
     clinician,
     errors,
@@ -65,7 +67,7 @@ def create_app(
     CSRFProtect(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    for module in (auth, patient, clinician, api, assets):
+    for module in (auth, patient, alerts, clinician, association, api, assets):
         app.register_blueprint(module.blueprint)
     app.add_url_rule("/health", "health", _health)
     app.jinja_env.globals.update(

@@ -12,6 +12,7 @@ from flask_login import current_user
 from analytics.dashboard import tables, words
 from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.diary import entry_of, may_undo, text_of
+from analytics.dashboard.given_alerts import alerts_today
 from analytics.dashboard.live import now_json
 from analytics.dashboard.readings import Readings
 from analytics.dashboard.ribbon import ribbon
@@ -101,6 +102,7 @@ def _today() -> dict[str, Any]:
     exposure = reading.exposure.exposure
     now_ns, entries = found.clock_ns(), _entries()
     return {
+        **alerts_today(clinic(), found, clinic().wearer(current_user.wearer)),
         "day": reading.day,
         "exposure": exposure,
         "longest_sitting": words.minutes_or_why(reading.exposure.longest_sitting_min, exposure),

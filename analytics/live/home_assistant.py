@@ -72,6 +72,14 @@ _ENTITIES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType
                 "value_template": "{{ value_json.battery_pct }}",
             },
         ),
+        "alert": (
+            "sensor",
+            {
+                "name": "Alert",
+                "value_template": "{{ value_json.text }}",
+                "icon": "mdi:bell-outline",
+            },
+        ),
         "last_seen": (
             "sensor",
             {
@@ -90,12 +98,12 @@ _OF_THE_MOMENT: Final = ("posture", "slouched", "battery")
 
 def discovery(wearer: str) -> dict[str, bytes]:
     """Topic -> payload (retained) of every entity of a wearer."""
-    state = wearer_topic(wearer, Kind.STATE)
+    state, alert = wearer_topic(wearer, Kind.STATE), wearer_topic(wearer, Kind.ALERT)
     found = {}
     for entity, (_, about) in _ENTITIES.items():
         message: dict[str, Any] = {
             "unique_id": f"trunkline_{wearer}_{entity}",
-            "state_topic": state,
+            "state_topic": alert if entity == "alert" else state,
             "qos": 1,
             **about,
             "device": {

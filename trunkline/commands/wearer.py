@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analytics.exposure.alerts import AlertSettings, AlertSettingsError
 from analytics.store.records import WearerSettings
 from trunkline.clinic_access import as_json, clinic_in, operator
 from trunkline.options import data_dir_option
@@ -82,6 +84,50 @@ def show(wearer: str, json_wanted: bool, data_dir: Path) -> None:
         birth = sensor.birth
         what = f"{birth.profile} at {birth.placement}, {birth.rate_hz:g} Hz" if birth else "unknown"
         click.echo(f"sensor {sensor.sensor}: {what}")
+
+
+@command.command()
+@click.argument("wearer")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Again for more.")
+@json_option
+@data_dir_option
+def alerts(wearer: str, changes: tuple[str, ...], json_wanted: bool, data_dir: Path) -> None:
+    """Show, or change with --set, what WEARER allows of alerts. docs/alerts.md has the names.
+
+    Switch them on with `trunkline wearer set --alerts`.
+
+    \b
+    Example: trunkline wearer alerts p-001 --set daily_most=3 --set quiet_from_min=1260
+    """
+    with clinic_in(data_dir) as clinic, clinic.transaction():
+        clinic.wearer(wearer)
+        said = clinic.alert_settings(wearer) | dict(_setting(text) for text in changes)
+        try:
+            settings = AlertSettings.from_dict(said)
+        except (AlertSettingsError, TypeError) as error:
+            raise click.BadParameter(str(error), param_hint="--set") from error
+        if changes:
+            clinic.set_alert_settings(wearer, settings.to_dict())
+            names = " ".join(text.partition("=")[0] for text in changes)
+            clinic.audit(operator(), "wearer alerts", wearer, names)
+    if json_wanted:
+        click.echo(json.dumps(settings.to_dict(), indent=2))
+        return
+    for name, value in settings.to_dict().items():
+        click.echo(f"{name}: {'the own limit of the wearer' if value is None else value}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """name=value, the value as JSON: 3, 2.5, true, null, ["slouch"]."""
+    name, _, value = text.partition("=")
+    if name not in AlertSettings().to_dict():
+        raise click.BadParameter(f"there is no setting {name[:40]!r}", param_hint="--set")
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value[:40]!r} is no value; use for example {name}=3", param_hint="--set"
+        ) from error
 
 
 @command.command(name="set")

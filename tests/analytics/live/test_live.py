@@ -147,7 +147,8 @@ def test_every_entity_is_as_documented_and_understands_the_state(
         prefix, component, node, entity, end = topic.split("/")
         assert (prefix, node, end) == ("homeassistant", "trunkline-anna", "config")
         assert set(message) <= DOCUMENTED[component]
-        assert message["state_topic"] == wearer_topic("anna", Kind.STATE)
+        source = Kind.ALERT if entity == "alert" else Kind.STATE
+        assert message["state_topic"] == wearer_topic("anna", source)
         assert message["device"]["identifiers"] == ["trunkline_anna"]
         kind = message.get("device_class")
         assert message.get("unit_of_measurement") in UNITS.get(kind, {None})

@@ -1,0 +1,111 @@
+"""The page that says which triggers are associated with pain, for patient and clinician alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import numpy as np
+from flask import Blueprint, current_app, render_template
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.clinician import zone_of
+from analytics.dashboard.patient import readings
+from analytics.dashboard.words import local
+from analytics.exposure.association import words
+from analytics.exposure.association.answer import ASSOCIATED, Association, associate
+from analytics.exposure.association.observations import HOURS, Exposures, Pain
+from analytics.exposure.association.parameters import AssociationParameters
+from analytics.exposure.days import Day
+from analytics.exposure.summary import DayExposure
+from analytics.exposure.triggers import TRIGGERS
+from analytics.store.records import DiaryEntry
+
+blueprint = Blueprint("association", __name__)
+
+DAYS: Final = 90
+"""Days before today; today is not over and does not count."""
+PERMUTATIONS: Final = 2000
+"""A page must not take seconds; the command tries 10,000."""
+NAMES: Final = {
+    "slouched_min": "slouched sitting (minutes)",
+    "walking_min": "walking (minutes)",
+    "sit_to_stand_count": "standing up (times)",
+    "bed_roll_count": "rolling in bed (times)",
+    "squat_count": "squatting (times)",
+    "forward_bend_count": "bending forward (times)",
+    "lateral_bend_count": "bending sideways (times)",
+    "trunk_rotation_count": "rotating the trunk (times)",
+}
+"""The triggers of analytics.exposure.triggers in words."""
+_kept: dict[tuple[str, Day], tuple[int, Association]] = {}
+
+
+@blueprint.get("/wearers/<wearer>/association")
+@requires(Permission.WEARER)
+def show(wearer: str) -> ResponseReturnValue:
+    """The answer over the last days, computed once a day and whenever the diary grows."""
+    current_app.extensions["view_log"].page(current_user.name, [wearer], "association")
+    today = readings().today(zone_of(wearer))
+    first = today.plus(-DAYS)
+    diary = [e for e in clinic().diary(wearer, first.start_ns, today.start_ns) if _is_pain(e)]
+    found = _answer(wearer, first, diary)
+    return render_template(
+        "association.html",
+        wearer=wearer,
+        found=found,
+        first=first.date,
+        days=DAYS,
+        associated=ASSOCIATED,
+        answers=[(a, words.sentence(a, name=NAMES[a.trigger])) for a in found.answers],
+        reverse=[words.reverse_sentence(a, name=NAMES[a.trigger]) for a in found.reverse],
+        flares=[words.flare_sentence(f, name=NAMES[f.trigger]) for f in found.flares],
+        caution=words.CAUTION,
+    )
+
+
+def _answer(wearer: str, first: Day, diary: list[DiaryEntry]) -> Association:
+    key = (wearer, first)
+    said = hash(tuple((e.id, e.at_ns, e.severity) for e in diary))
+    kept = _kept.get(key)
+    if kept is None or kept[0] != said:
+        found = readings()
+        days = [found.day(wearer, first.plus(n)).exposure for n in range(DAYS)]
+        parameters = dataclasses.replace(AssociationParameters(), permutations=PERMUTATIONS)
+        answer = associate(exposures_of(days), pain_of(diary, first), parameters)
+        for old in [k for k in _kept if k[1] != first]:
+            del _kept[old]
+        _kept[key] = (said, answer)
+    return _kept[key][1]
+
+
+def exposures_of(days: list[DayExposure]) -> Exposures:
+    """Consecutive days as arrays; the hour that comes twice counts as one."""
+    amount = np.full((len(TRIGGERS), len(days), HOURS), np.nan)
+    worn = np.full((len(days), HOURS), np.nan)
+    for d, day in enumerate(days):
+        for hour in day.hours:
+            at = (d, hour.hour.hour)
+            if hour.exposure.worn_min is not None:
+                worn[at] = np.nansum([worn[at], hour.exposure.worn_min])
+            for t, trigger in enumerate(TRIGGERS.values()):
+                value = trigger(hour.exposure)
+                if value is not None:
+                    amount[(t, *at)] = np.nansum([amount[(t, *at)], value])
+    return Exposures.from_hours(days[0].date, tuple(TRIGGERS), amount, worn)
+
+
+def pain_of(diary: list[DiaryEntry], first: Day) -> Pain:
+    """Entries with a strength, in the calendar that begins with `first`."""
+    at = [local(entry.at_ns, first.zone) for entry in diary]
+    return Pain(
+        np.array([(moment.date() - first.date).days for moment in at], np.int64),
+        np.array([moment.hour + moment.minute / 60 for moment in at], float),
+        np.array([float(entry.severity or 0) for entry in diary]),
+    )
+
+
+def _is_pain(entry: DiaryEntry) -> bool:
+    return entry.symptom == "pain" and entry.severity is not None
