@@ -127,9 +127,10 @@ class Pipeline:
     ) -> None:
         """Samples in time order: t_ns (n,) strictly increasing, accel (n, 3) m/s2, gyro (n, 3)
         rad/s in sensor axes, NaN where one is missing."""
+        channels = 6 if self.context.has_gyro else 3
         for start in range(0, len(t_ns), PIECE):
             piece = slice(start, start + PIECE)
-            values = np.empty((6 if self.context.has_gyro else 3, len(t_ns[piece])))
+            values = np.empty((channels, len(t_ns[piece])), np.float32)
             values[:3] = accel[piece].T
             # an accelerometer that reads nothing at all is not weightless but silent
             silent = ~values[:3].any(axis=0)
@@ -142,7 +143,7 @@ class Pipeline:
             elif measured.any():
                 self._push_measured(t_ns[piece][measured], values[:, measured])
 
-    def _push_measured(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    def _push_measured(self, t_ns: NDArray[np.int64], values: NDArray[np.floating]) -> None:
         """Finite samples, (3 or 6, n)."""
         first_ns = t_ns[0] if self._last_ns is None else self._last_ns
         split_ns = int(self.parameters.grid.split_gap_s * SECOND_NS)
@@ -226,7 +227,7 @@ class Pipeline:
         self._close_episodes()
         self._readings = []
 
-    def _push_piece(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    def _push_piece(self, t_ns: NDArray[np.int64], values: NDArray[np.floating]) -> None:
         new = self._stream.push(t_ns, values)
         if new is None:
             return

@@ -104,16 +104,17 @@ def lying_mask(
 ) -> NDArray[np.bool_]:
     """(n,) True while lying, from (3, n) up vectors at MOTION_HZ; `initial` holds before them."""
     p = parameters
-    tilt = tilt_deg(up)
-    enter = tilt > enter_deg
+    # angles are compared by their cosines and sines: up is a unit vector
+    above = up[2]
+    enter = above < np.cos(np.radians(enter_deg))
     if forward_known:
-        enter |= np.abs(np.degrees(np.arcsin(np.clip(up[1], -1.0, 1.0)))) > p.side_deg
-    lying = hysteresis(enter, tilt > leave_deg, initial)
+        enter |= np.abs(up[1]) > np.sin(np.radians(p.side_deg))
+    lying = hysteresis(enter, above < np.cos(np.radians(leave_deg)), initial)
     for start, stop in runs(lying):
         if (initial and start == 0) or stop == len(lying):
             continue
         prone = forward_known and -up[0, start:stop].mean() > np.abs(up[1, start:stop].mean())
-        flat = tilt[start:stop].max() >= p.flat_deg
+        flat = above[start:stop].min() <= np.cos(np.radians(p.flat_deg))
         least_s = p.least_s if forward_known else p.undirected_least_s
         least_s = p.prone_least_s if prone else least_s if flat else p.propped_least_s
         if stop - start < least_s * MOTION_HZ:

@@ -84,7 +84,7 @@ def _spaced(step_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _stretch(
-    vertical: NDArray[np.float64], inside: tuple[int, int], p: StepParameters
+    vertical: NDArray[np.floating], inside: tuple[int, int], p: StepParameters
 ) -> tuple[NDArray[np.float64], float]:
     """Steps (in grid points, with a fraction) and regularity of one stretch of walking."""
     paced = band_pass(vertical, 0.5, 5.0, rate_hz=GRID_HZ)[inside[0] : inside[1]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +55,9 @@ class _Stretch:
 class Readings(_Stretch):
     """What the sensor measured, in its own axes."""
 
-    accel: NDArray[np.float64]
+    accel: NDArray[np.floating]
     """(3, n) m/s2, scaled so that rest reads 9.80665."""
-    gyro: NDArray[np.float64] | None
+    gyro: NDArray[np.floating] | None
     """(3, n / 2) rad/s, one for each pair of points."""
 
     def part(self, start_s: int, stop_s: int | None) -> Readings:
@@ -89,15 +89,15 @@ class Readings(_Stretch):
 class Frames(_Stretch):
     """The signals that every detector reads, in axes that do not depend on the mounting."""
 
-    vertical: NDArray[np.float64]
+    vertical: NDArray[np.floating]
     """(n,) m/s2, acceleration along up, gravity included."""
-    norm: NDArray[np.float64]
+    norm: NDArray[np.floating]
     """(n / 2,) m/s2, size of acceleration, mean of each pair of points."""
     up: NDArray[np.float64]
     """(3, n / 2) unit vector of up in trunk axes (forward, left, up), one for each pair."""
-    turning: NDArray[np.float64] | None
+    turning: NDArray[np.floating] | None
     """(n / 2,) rad/s, speed of turning about any axis; None without a gyroscope."""
-    yaw: NDArray[np.float64] | None
+    yaw: NDArray[np.floating] | None
     """(n / 2,) rad/s, turning about up, to the left positive; None without a gyroscope."""
 
     def up_by_second(self) -> NDArray[np.float64]:
@@ -123,9 +123,10 @@ class Frames(_Stretch):
         )
 
 
-def pair_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def pair_means(values: NDArray[Any]) -> NDArray[Any]:
     """(..., n / 2) means of pairs along the last axis."""
-    mean: NDArray[np.float64] = 0.5 * (values[..., ::PAIR] + values[..., 1::PAIR])
+    mean: NDArray[Any] = values[..., ::PAIR] + values[..., 1::PAIR]
+    mean *= 0.5
     return mean
 
 

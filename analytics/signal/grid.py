@@ -42,7 +42,7 @@ class GridChunk:
     """Consecutive grid points k0, k0 + 1, ..."""
 
     k0: int
-    values: NDArray[np.float64]
+    values: NDArray[np.floating]
     """(channels, n)"""
     valid: NDArray[np.bool_]
     """(n,) False where no sample is near: values there are a straight line, to be ignored."""
@@ -57,12 +57,12 @@ class Gridder:
         # first zero at rate/m, so that little folds back below 10 Hz.
         self._mean_of = max(1, round(rate_hz / GRID_HZ))
         self._t_ns: NDArray[np.int64] = np.empty(0, np.int64)
-        self._values: NDArray[np.float64] = np.empty((channels, 0))
+        self._values: NDArray[np.floating] = np.empty((channels, 0), np.float32)
         self._raw_t_ns: NDArray[np.int64] = np.empty(0, np.int64)
-        self._raw_values: NDArray[np.float64] = np.empty((channels, 0))
+        self._raw_values: NDArray[np.floating] = np.empty((channels, 0), np.float32)
         self._next_k: int | None = None
 
-    def push(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> GridChunk | None:
+    def push(self, t_ns: NDArray[np.int64], values: NDArray[np.floating]) -> GridChunk | None:
         """t_ns (n,) strictly increasing, values (channels, n) finite. None: nothing certain yet."""
         t_ns, values = self._averaged(t_ns, values)
         t_ns = np.concatenate((self._t_ns, t_ns))
@@ -82,7 +82,7 @@ class Gridder:
         span_ns, ahead_ns = there - here, there - grid_ns
         if not ahead_ns.any():  # the source keeps the grid's own time
             return GridChunk(k0, _taken(values, right), np.ones(len(grid_ns), bool))
-        weight = ahead_ns / span_ns
+        weight = (ahead_ns / span_ns).astype(values.dtype)
         after = _taken(values, right)
         out = _taken(values, right - 1) - after
         out *= weight
@@ -91,8 +91,8 @@ class Gridder:
         return GridChunk(k0, out, (span_ns <= self._max_gap_ns) | on_sample)
 
     def _averaged(
-        self, t_ns: NDArray[np.int64], values: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        self, t_ns: NDArray[np.int64], values: NDArray[np.floating]
+    ) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
         m = self._mean_of
         if m == 1:
             return t_ns, values

@@ -79,5 +79,5 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _low(values: NDArray[np.float64], hz: float, order: int = 2) -> NDArray[np.float64]:
+def _low(values: NDArray[np.floating], hz: float, order: int = 2) -> NDArray[np.float64]:
     return low_pass(values, hz, rate_hz=MOTION_HZ, order=order)

@@ -9,9 +9,12 @@ from scipy import ndimage
 
 def moving_sum(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """(n,) sum of the `width` samples around each; beyond the ends there is nothing."""
-    whole = np.convolve(values, np.ones(width))
-    first = (width - 1) // 2
-    return whole[first : first + len(values)]
+    before = width - 1 - (width - 1) // 2
+    total = np.zeros(len(values) + width)
+    np.cumsum(values, out=total[before + 1 : before + 1 + len(values)])
+    total[before + 1 + len(values) :] = total[before + len(values)]
+    out: NDArray[np.float64] = total[width:] - total[:-width]
+    return out
 
 
 def moving_mean(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
@@ -27,6 +30,13 @@ def from_running_median(
     if len(whole) < 3:
         return values - np.median(values)
     middle = ndimage.median_filter(whole.mean(axis=1), size=window_s + 1, mode="nearest")
-    at = (np.arange(len(middle)) + 0.5) * rate_hz
-    out: NDArray[np.float64] = values - np.interp(np.arange(len(values)), at, middle)
+    # straight lines between the middles of the seconds, level beyond the first and the last
+    half = rate_hz - rate_hz // 2
+    ahead = (np.arange(rate_hz) + half) / rate_hz - 0.5
+    line = middle[:-1, None] + np.diff(middle)[:, None] * ahead
+    out = np.empty(len(values))
+    stop = half + line.size
+    out[:half] = values[:half] - middle[0]
+    out[half:stop] = values[half:stop] - line.reshape(-1)
+    out[stop:] = values[stop:] - middle[-1]
     return out

@@ -22,7 +22,7 @@ class ReadingStream:
         self._odd: GridChunk | None = None
         """A grid point whose partner has not come yet."""
 
-    def push(self, t_ns: NDArray[np.int64], values: NDArray[np.float64]) -> Readings | None:
+    def push(self, t_ns: NDArray[np.int64], values: NDArray[np.floating]) -> Readings | None:
         """Readings that have become certain. values (3 or 6, n): accel, gyro in sensor axes,
         finite."""
         chunk = self._paired(self._gridder.push(t_ns, values))
