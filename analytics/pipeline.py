@@ -36,6 +36,7 @@ from analytics.signal.angles import angles_of
 from analytics.signal.calibration import Calibration
 from analytics.signal.frames import Readings
 from analytics.signal.frames import joined as joined_readings
+from analytics.signal.neutral import NeutralState, advance
 from analytics.signal.orientation import Bias, frames_of
 from analytics.signal.stream import ReadingStream
 from analytics.signal.wear import undecided_from, worn_seconds
@@ -115,6 +116,8 @@ class Pipeline:
         self._drained_ns: int | None = None
         self._done: list[Findings] = []
         """Read, but not yet drained by `final`."""
+        self._neutral = NeutralState()
+        """Goes on over gaps: a sensor may slip while it is taken off."""
         self._start_segment()
 
     # -- feeding ----------------------------------------------------------------------------
@@ -281,8 +284,12 @@ class Pipeline:
         state, p = self._state, self.parameters
         first = self._seen[0]
         start_s, stop_s = first.first_s, first.first_s + first.seconds
+        shift = advance(self._neutral, start_s, first.up_by_second, first.walking, p.neutral)
+        seen = joined(self._seen)
+        if self._neutral.rotation is not None:
+            seen = seen.turned(self._neutral.rotation)
         reading = read(
-            joined(self._seen),
+            seen,
             stop_s,
             state.posture,
             site=self._site,
@@ -293,7 +300,7 @@ class Pipeline:
         worn = worn[: first.seconds]
         state.not_worn = not worn[-1]
         posture = np.where(worn, reading.posture, np.int8(Posture.NOT_WORN))
-        angles = angles_of(np.where(worn, first.up_by_second, np.nan))
+        angles = angles_of(np.where(worn, seen.up_by_second[:, : len(worn)], np.nan))
         slouched = np.full(len(posture), -1, np.int8)
         if self.context.placement in OBSERVABLE_AT:
             slouched = slouch(
@@ -325,6 +332,7 @@ class Pipeline:
                 movements=tuple(m for m in reading.movements if worn[_second(m.start_ns, start_s)]),
                 slouch_episodes=episodes,
                 walking_bouts=self._bouts(first, posture == Posture.WALKING),
+                neutral_shifts=() if shift is None else (shift,),
             )
         )
 
@@ -384,7 +392,7 @@ class Pipeline:
     def _ahead(self) -> Pipeline:
         """A copy that may run to the newest sample without touching this one."""
         ahead = copy.copy(self)
-        ahead._state = copy.deepcopy(self._state)
+        ahead._state, ahead._neutral = copy.deepcopy((self._state, self._neutral))
         ahead._readings, ahead._seen = list(self._readings), list(self._seen)
         ahead._done = list(self._done)
         return ahead

@@ -23,6 +23,7 @@ from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT
 from analytics.exposure.timeline import runs_of
 from analytics.pipeline import SensorContext
+from analytics.signal.calibration import Calibration
 from analytics.store.base import Provenance, Result
 
 SCHEMA: Final = "trunkline-analysis/1"
@@ -119,12 +120,61 @@ def _with_gyro(answer: bool | str, site: Site) -> bool | str:
 
 
 def quality(findings: Findings | None, context: SensorContext) -> dict[str, Any]:
-    """Seconds worn and missing, and what can be known at all."""
+    """Seconds worn and missing, what can be known at all, and how well the neutral is known."""
     parts = findings.timelines if findings else ()
     worn_s = sum(int((part.worn == 1).sum()) for part in parts)
     gap_s = sum(int((part.worn == -1).sum()) for part in parts)
     gap_s += sum(after.first_s - before.first_s - len(before) for before, after in pairwise(parts))
-    return {"worn_s": worn_s, "gap_s": gap_s, "observable": observable(context)}
+    return {
+        "worn_s": worn_s,
+        "gap_s": gap_s,
+        "observable": observable(context),
+        "calibration": _calibration(findings, context.calibration),
+        "neutral": _neutral(findings),
+    }
+
+
+def _calibration(findings: Findings | None, calibration: Calibration) -> dict[str, Any]:
+    """Where the axes come from, and how old the upright reference is at the end."""
+    reference = calibration.reference_ns
+    age_s = None
+    if findings is not None and reference is not None:
+        age_s = max(0, findings.end_ns - reference[1]) // SECOND_NS
+    return {
+        "up": calibration.up.value,
+        "forward": calibration.forward.value,
+        "reference_posture": calibration.reference_posture,
+        "still": calibration.still if reference is not None else None,
+        "age_s": age_s,
+    }
+
+
+def _neutral(findings: Findings | None) -> dict[str, Any]:
+    """How the trunk was carried while walking, and slips of the sensor, in seconds of its clock."""
+    parts = findings.timelines if findings else ()
+    walking = {"flexion": np.empty(0), "lateral": np.empty(0)}
+    if parts:
+        walks = np.concatenate([part.posture == Posture.WALKING for part in parts])
+        for name in walking:
+            values = np.concatenate([getattr(part, f"{name}_deg") for part in parts])
+            walking[name] = values[walks & np.isfinite(values)]
+    shifts = findings.neutral_shifts if findings else ()
+    return {
+        **{
+            f"walking_{name}_deg": _rounded(float(np.mean(v)), 1) if len(v) else None
+            for name, v in walking.items()
+        },
+        "shifted": bool(shifts),
+        "shifts": [
+            {
+                "angle_deg": _rounded(shift.angle_deg, 1),
+                "agreed_s": shift.agreed_s,
+                "found_s": shift.found_s,
+                "corrected_s": shift.corrected_s,
+            }
+            for shift in shifts
+        ],
+    }
 
 
 def movement_body(movement: Movement) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.signal.neutral import NeutralShift
+
 SECOND_NS: Final = 1_000_000_000
 
 
@@ -150,6 +152,8 @@ class Findings:
     movements: tuple[Movement, ...] = ()
     slouch_episodes: tuple[SlouchEpisode, ...] = ()
     walking_bouts: tuple[WalkingBout, ...] = ()
+    neutral_shifts: tuple[NeutralShift, ...] = ()
+    """By the second from which they are corrected."""
 
     def since(self, start_ns: int) -> Findings:
         """The part that starts at or after `start_ns` (a multiple of a second)."""
@@ -162,6 +166,7 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns >= start_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns >= start_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns >= start_ns),
+            neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s >= first_s),
         )
 
     def before(self, end_ns: int) -> Findings:
@@ -175,6 +180,7 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns < end_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns < end_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns < end_ns),
+            neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s < end_s),
         )
 
 
@@ -197,6 +203,7 @@ def join(parts: Iterable[Findings]) -> Findings | None:
         movements=tuple(sorted((m for f in found for m in f.movements), key=_start)),
         slouch_episodes=tuple(sorted((e for f in found for e in f.slouch_episodes), key=_start)),
         walking_bouts=tuple(sorted((b for f in found for b in f.walking_bouts), key=_start)),
+        neutral_shifts=tuple(n for f in found for n in f.neutral_shifts),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,13 @@ class Observations:
     def seconds(self) -> int:
         """Number of seconds."""
         return len(self.walking)
+
+    def turned(self, rotation: NDArray[np.float64]) -> Observations:
+        """The same with up told from another neutral; rotation (3, 3)."""
+        up, by_second = (
+            np.einsum("ij,jk->ik", rotation, vectors) for vectors in (self.up, self.up_by_second)
+        )
+        return replace(self, up=up, up_by_second=by_second)
 
     @property
     def first_tick(self) -> int:

@@ -20,9 +20,10 @@ from analytics.detect.steps import StepParameters
 from analytics.detect.walking import WalkingParameters
 from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
+from analytics.signal.neutral import NeutralParameters
 from analytics.signal.wear import WearParameters
 
-ALGORITHM_VERSION: Final = "3"
+ALGORITHM_VERSION: Final = "4"
 """Counts up whenever the same samples and parameters give other results."""
 
 
@@ -37,6 +38,7 @@ class Parameters:
     grid: GridParameters = field(default_factory=GridParameters)
     wear: WearParameters = field(default_factory=WearParameters)
     mounting: MountingParameters = field(default_factory=MountingParameters)
+    neutral: NeutralParameters = field(default_factory=NeutralParameters)
     lying: LyingParameters = field(default_factory=LyingParameters)
     pulses: PulseParameters = field(default_factory=PulseParameters)
     dips: DipParameters = field(default_factory=DipParameters)
