@@ -284,6 +284,39 @@ class ProfileInfo:
     bench_verified: bool
     """True only after a person compared a real unit on a bench."""
     quirks: tuple[str, ...] = ()
+    backfills: bool = False
+    """Whether an agent can fill gaps from that memory: the profile is a Recorder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording in a sensor's own memory."""
+
+    number: int
+    """As the sensor counts them."""
+    is_ours: bool
+    """Whether nothing else is in that memory, so that it may be cleared."""
+    rate_hz: float
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """A profile whose sensor can keep in its own memory what it measures out of reach, and give it
+    out later. `ProfileInfo.backfills` says the same to people."""
+
+    def record(
+        self, request: StreamRequest, mtu: int
+    ) -> Generator[Step, bytes | None, Recording | None]:
+        """Steps that let an idle sensor record until it is stopped, beside the stream that is
+        started next; None when it cannot. Raises ConfigurationError, DecodeError."""
+
+    def recall(self, recording: Recording) -> Generator[Step, bytes | None, Decoder]:
+        """Steps that end the stream and the recording and ask for what is in it. The decoder's
+        blocks have the device time of the stream beside which they were recorded; StreamEnded
+        comes after the last one. Raises ConfigurationError, DecodeError."""
+
+    def forget(self, recording: Recording) -> Generator[Step, bytes | None, None]:
+        """Steps that end recording and read-out, and clear the memory if it is ours."""
 
 
 class Profile(Protocol):

@@ -46,7 +46,7 @@ def facts(info: ProfileInfo) -> list[tuple[str, str]]:
         ("Time stamps", info.timestamp),
         ("Finding losses", info.loss_detection),
         ("Battery", info.battery),
-        ("Records by itself", "yes (not read by Trunkline)" if info.records_offline else "no"),
+        ("Records by itself", _recording(info)),
         ("Characteristics", _join(info.characteristics)),
         ("Smallest MTU", f"{info.requires_mtu} bytes"),
         ("Verified on a bench", "yes" if info.bench_verified else "no"),
@@ -84,6 +84,12 @@ def _join(words: Iterable[str]) -> str:
 def _ranges(values: Iterable[float], unit: str) -> str:
     text = _join(f"{value:g}" for value in values)
     return f"{text} {unit}" if text else "fixed by the sensor"
+
+
+def _recording(info: ProfileInfo) -> str:
+    if info.backfills:
+        return "yes; fills gaps with `trunkline agent --backfill`"
+    return "yes (not read by Trunkline)" if info.records_offline else "no"
 
 
 def _rotation(info: ProfileInfo) -> str:

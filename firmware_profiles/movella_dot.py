@@ -13,6 +13,7 @@ from firmware_profiles.base import (
     ProfileInfo,
     Quantity,
     Read,
+    Recording,
     Step,
     StreamRequest,
     Subscribe,
@@ -33,6 +34,7 @@ from firmware_profiles.movella_dot_notes import (
     rate_settings,
 )
 from firmware_profiles.movella_dot_payload import MEDIUM_UUID, RATE_MODE, DotDecoder, ModeError
+from firmware_profiles.movella_dot_recording import RecordingDecoder, forget, recall, record
 
 _RATES_HZ: Final = (1.0, 4.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0)
 _MIN_MTU: Final = 43
@@ -69,6 +71,7 @@ class MovellaDot:
         loss_detection="step between stamps, one sample each; there is no counter",
         battery="its own characteristic (15173001): percent and whether it charges",
         records_offline=True,
+        backfills=True,
         placement_advice=(
             "adhesive or strap at the sternum, T12 or the lower back, the same way up every day"
         ),
@@ -84,6 +87,10 @@ class MovellaDot:
             "set is read back.",
             "Mode 21 is used: acceleration with gravity and rotation in the sensor's own frame; "
             "orientation and free acceleration of other modes are only shown.",
+            "Filling gaps from its memory (--backfill): the specification does not say whether it "
+            "records while it measures, this is not verified on a unit; a recording is read out "
+            "whole, the sensor does not measure meanwhile, and its memory is cleared only when "
+            "nothing of others was in it.",
             "120 Hz is for recordings inside the sensor, not for live streams.",
             "Left alone it sleeps after 10 minutes without a connection, or 30 minutes connected "
             "and idle; it switches off below 2 % of charge and says so.",
@@ -107,7 +114,7 @@ class MovellaDot:
         state = (yield Read(CONTROL_UUID)) or b""
         if len(state) >= 3 and state[1]:  # left over from before a lost link, or an app's
             yield Write(CONTROL_UUID, control_bytes(False, state[2]))
-        rate_hz = min(_RATES_HZ, key=lambda rate: abs(rate - request.rate_hz))
+        rate_hz = _nearest_rate_hz(request)
         yield Write(SETTINGS_UUID, rate_settings(int(rate_hz)))
         found = output_rate_hz((yield Read(SETTINGS_UUID)) or b"")
         if found != rate_hz:
@@ -130,6 +137,25 @@ class MovellaDot:
         for uuid in (MEDIUM_UUID, BATTERY_UUID, REPORT_UUID):
             yield Unsubscribe(uuid)
 
+    def record(
+        self, request: StreamRequest, mtu: int
+    ) -> Generator[Step, bytes | None, Recording | None]:
+        state = (yield Read(CONTROL_UUID)) or b""
+        if len(state) >= 3 and state[1]:
+            yield Write(CONTROL_UUID, control_bytes(False, state[2]))
+        rate_hz = _nearest_rate_hz(request)
+        yield Write(SETTINGS_UUID, rate_settings(int(rate_hz)))
+        return (yield from record(rate_hz, mtu, request.host_utc_us))
+
+    def recall(self, recording: Recording) -> Generator[Step, bytes | None, RecordingDecoder]:
+        state = (yield Read(CONTROL_UUID)) or b""
+        if len(state) >= 3 and state[1]:
+            yield Write(CONTROL_UUID, control_bytes(False, state[2]))
+        return (yield from recall(recording))
+
+    def forget(self, recording: Recording) -> Generator[Step, bytes | None, None]:
+        yield from forget(recording)
+
     def decoder(self, config: Mapping[str, object]) -> DotDecoder:
         """Keys: mode (payload mode, 21 when missing), rate_hz."""
         try:
@@ -144,6 +170,10 @@ class MovellaDot:
             raise ConfigurationError(
                 f"config is not usable: {error}", 'give for example {"mode": 21, "rate_hz": 60}'
             ) from error
+
+
+def _nearest_rate_hz(request: StreamRequest) -> float:
+    return min(_RATES_HZ, key=lambda rate: abs(rate - request.rate_hz))
 
 
 def _battery_events(level: bytes) -> list[Event]:

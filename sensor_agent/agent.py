@@ -122,7 +122,7 @@ class Agent:
         self._to_report = asyncio.Event()
         self._writing = asyncio.Lock()
         self._disk_problem: str | None = None
-        self._was_ready = False
+        self._told = AgentState.INIT
 
     def mark(self, mark: Mark) -> None:
         """Put something of the wearer's side on record; it is sent as reliably as samples."""
@@ -296,11 +296,20 @@ class Agent:
             self._to_report.clear()
             await self._report()
 
+    def _agent_state(self) -> AgentState:
+        """Ready once a sensor has streamed; sleeping while none does and one keeps its samples."""
+        sessions = self.sessions.values()
+        if any(session.state is State.STREAMING for session in sessions):
+            return AgentState.READY
+        if self._told is AgentState.INIT:
+            return AgentState.INIT
+        is_kept = any(session.memory.is_recording for session in sessions)
+        return AgentState.SLEEPING if is_kept else AgentState.READY
+
     async def _report(self) -> None:
-        states = {session.state for session in self.sessions.values()}
-        if State.STREAMING in states and not self._was_ready:
-            self._was_ready = True
-            self.uplink.set_agent_state(AgentState.READY)
+        if (state := self._agent_state()) is not self._told:
+            self._told = state
+            self.uplink.set_agent_state(state)
         with suppress(OutboxError):
             waiting = await asyncio.to_thread(self.outbox.batch_count)
             for sensor, session in self.sessions.items():

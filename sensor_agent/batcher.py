@@ -59,12 +59,13 @@ class Batcher:
     _gap: bool = False
     _lost: int = 0
     _new_link: bool = False
+    _backfill: bool = False
     _is_first: bool = False
 
     def link_started(self) -> None:
         """Blocks come over a new connection from now on; what was held has been flushed."""
         self.clock.link_started()
-        self._new_link, self._is_first = self.next_seq > 0, True
+        self._new_link, self._is_first, self._backfill = self.next_seq > 0, True, False
 
     def add(self, block: SampleBlock, arrival_ns: int) -> list[Batch]:
         """Take a block that arrived at host monotonic `arrival_ns`; batches that became full."""
@@ -96,6 +97,36 @@ class Batcher:
         self.counters.samples += block.n
         if self.clock.settled(arrival_ns) and self._held_s() >= BATCH_S:
             done += self.flush()
+        return done
+
+    def recall(self, block: SampleBlock, arrival_ns: int) -> list[Batch]:
+        """Take a block that the sensor had kept in its own memory, between the end of one link and
+        the start of the next; batches that became full. What came live is left out. Its arrival
+        says nothing about the clock, and without a clock that knows the device it is of no use."""
+        t0_ns = block.device_t0_ns
+        if t0_ns is None or self._next_device_ns is None:
+            return []
+        ahead_ns = t0_ns - self._next_device_ns
+        if ahead_ns < -0.5 * block.device_dt_ns:
+            block, t0_ns = _without_head(block, t0_ns, -ahead_ns)
+            if not block.n:
+                return []
+        done: list[Batch] = []
+        if ahead_ns > 0.75 * block.device_dt_ns:
+            done += self.recalled()
+            lost = round(ahead_ns / block.device_dt_ns)
+            self._gap, self._lost = True, self._lost + lost
+            self.counters.lost_samples += lost
+        self._backfill = True
+        self._pieces.append(_Piece(t0_ns, block, arrival_ns))
+        self._next_device_ns = t0_ns + block.n * block.device_dt_ns
+        self.counters.samples += block.n
+        return done + self.recalled() if self._held_s() >= BATCH_S else done
+
+    def recalled(self) -> list[Batch]:
+        """The rest of what `recall` has taken."""
+        done = self.flush()
+        self._backfill = False
         return done
 
     def flush(self) -> list[Batch]:
@@ -157,7 +188,8 @@ class Batcher:
             lost=self._lost,
             flags=stamp.flags
             | (Flag.GAP_BEFORE if self._gap else Flag.NONE)
-            | (Flag.NEW_LINK if self._new_link else Flag.NONE),
+            | (Flag.NEW_LINK if self._new_link else Flag.NONE)
+            | (Flag.BACKFILL if self._backfill else Flag.NONE),
         )
         self.next_seq += 1
         self._gap, self._lost, self._new_link = False, 0, False

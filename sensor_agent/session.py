@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from firmware_profiles.base import (
     BatteryLevel,
+    ConfigurationError,
     DecodeError,
     Decoder,
     Profile,
     ProfileError,
+    Recorder,
     SampleBlock,
     StreamEnded,
     StreamRequest,
@@ -25,6 +27,7 @@ from sensor_agent.ble import Link, Packet, Radio, RadioError, Sighting
 from sensor_agent.clock import HostClock
 from sensor_agent.device_clock import MAX_BACK_STEP_NS, SECOND_NS, DeviceClock, HostUtc
 from sensor_agent.outbox import StreamEnd
+from sensor_agent.recall import Memory
 from sensor_agent.state import Backoff, Event, State, next_state
 from wire.batch import Batch
 from wire.ids import check_sensor, new_session
@@ -60,6 +63,8 @@ class SensorConfig:
     axes: Mapping[str, str] | None = None
     """How it lies when worn, see wire.messages.Birth."""
     request: StreamRequest = field(default_factory=StreamRequest)
+    backfill: bool = False
+    """Let the sensor record in its own memory, and fill gaps from there if it can."""
 
     def __post_init__(self) -> None:
         check_sensor(self.sensor)
@@ -118,6 +123,7 @@ class SensorSession:
         self._silence_ns = round(silence_s * SECOND_NS)
         self._emit, self._announce, self._changed = emit, announce, changed
         self._backoff = Backoff()
+        self.memory = Memory()
         self._known: Sighting | None = None
         self._battery_pct: int | None = None
         self._clock_err_ns: int | None = None
@@ -174,13 +180,34 @@ class SensorSession:
         decoder: Decoder | None = None
         try:
             self._to(Event.CONNECTED)
-            request = replace(self.config.request, host_utc_us=self._clock.utc_ns() // 1000)
-            decoder = await link.perform(found.configure(request, link.mtu), is_start=True)
+            decoder = await self._configure(link, found)
             self._to(Event.CONFIGURED)
             self._begin(found, decoder)
             await self._stream(link, decoder)
         finally:
             await self._end(link, found, decoder)
+
+    async def _configure(self, link: Link, found: Profile) -> Decoder:
+        """Fetch what the sensor has kept, then start its stream, with a recording beside it."""
+        request = replace(self.config.request, host_utc_us=self._clock.utc_ns() // 1000)
+        recorder = found if self.config.backfill and isinstance(found, Recorder) else None
+        if recorder is not None:
+            if self.memory.is_recording:
+                self._to(Event.RECALL)
+                now_ns = self._clock.monotonic_ns()
+                count = await self.memory.recall(
+                    link, recorder, self.batcher, self._hand_on, now_ns
+                )
+                log.info("sensor %s: %d samples from its own memory", self.config.sensor, count)
+                self._to(Event.RECALLED)
+            await self.memory.record(link, recorder, request, self._clock.monotonic_ns())
+        try:
+            return await link.perform(found.configure(request, link.mtu), is_start=True)
+        except ConfigurationError:
+            if recorder is None or not self.memory.is_recording:
+                raise
+            await self.memory.abandon(link, recorder)
+            return await link.perform(found.configure(request, link.mtu), is_start=True)
 
     # --- which device ---------------------------------------------------------------------------
 
@@ -338,6 +365,8 @@ class SensorSession:
                 with suppress(RadioError, ProfileError, TimeoutError):
                     async with asyncio.timeout(STOP_STEPS_S):
                         await link.perform(found.stop())
+                if isinstance(found, Recorder) and _is_cancelled():
+                    await self.memory.stop(link, found)
                 with suppress(RadioError):
                     self._take(await link.receive(0), decoder)
         finally:
@@ -370,6 +399,10 @@ def _after(follows: StreamEnd | None, clock: HostClock) -> int | None:
 
 def _raise_if_cancelled() -> None:
     """A radio library may answer a cancellation with an error of its own; the wish stands."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if _is_cancelled():
         raise asyncio.CancelledError
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

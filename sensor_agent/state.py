@@ -16,6 +16,8 @@ class State(StrEnum):
     SCANNING = "scanning"
     CONNECTING = "connecting"
     CONFIGURING = "configuring"
+    RECALLING = "recalling"
+    """Reading out what the sensor kept in its own memory."""
     STREAMING = "streaming"
     STOPPED = "stopped"
 
@@ -26,6 +28,8 @@ class Event(StrEnum):
     BEGIN = "begin"
     FOUND = "found"
     CONNECTED = "connected"
+    RECALL = "recall"
+    RECALLED = "recalled"
     CONFIGURED = "configured"
     FAILED = "failed"
     """Not found, refused, lost, silent for too long, or ended by the sensor."""
@@ -37,10 +41,13 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.WAITING, Event.BEGIN): State.SCANNING,
         (State.SCANNING, Event.FOUND): State.CONNECTING,
         (State.CONNECTING, Event.CONNECTED): State.CONFIGURING,
+        (State.CONFIGURING, Event.RECALL): State.RECALLING,
+        (State.RECALLING, Event.RECALLED): State.CONFIGURING,
         (State.CONFIGURING, Event.CONFIGURED): State.STREAMING,
         (State.SCANNING, Event.FAILED): State.WAITING,
         (State.CONNECTING, Event.FAILED): State.WAITING,
         (State.CONFIGURING, Event.FAILED): State.WAITING,
+        (State.RECALLING, Event.FAILED): State.WAITING,
         (State.STREAMING, Event.FAILED): State.WAITING,
         **{(state, Event.STOP): State.STOPPED for state in State},
     }

@@ -134,7 +134,8 @@ class Status(_Message):
     session: str
     at_ns: int
     state: str
-    """Connection state: scanning, connecting, configuring, streaming, waiting, stopped."""
+    """Connection state: scanning, connecting, configuring, recalling, streaming, waiting or
+    stopped."""
     battery_pct: int | None = None
     rssi_dbm: int | None = None
     samples: int = 0

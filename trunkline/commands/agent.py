@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -57,6 +58,12 @@ DEFAULT_SENSOR = "trunk"
     help="How a sensor lies when worn; repeatable.",
 )
 @click.option("--rate-hz", default=50.0, show_default=True, type=click.FloatRange(1, 2000))
+@click.option(
+    "--backfill",
+    is_flag=True,
+    help="Let sensors that can (see `trunkline profiles`) record in their own memory too, and "
+    "fetch from there what was measured out of range.",
+)
 @click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: any]")
 @click.option(
     "--outbox",
@@ -72,6 +79,7 @@ def command(
     placements: tuple[str, ...],
     axes: tuple[str, ...],
     rate_hz: float,
+    backfill: bool,
     adapter: str | None,
     outbox: Path | None,
     broker: BrokerOptions,
@@ -98,7 +106,9 @@ def command(
             broker=broker_config(broker, wearer),
             outbox_path=outbox or default_data_dir() / f"outbox-{wearer}.db",
             sensors=tuple(
-                _parse_sensor(text, Placement(placement), lying, rate_hz)
+                replace(
+                    _parse_sensor(text, Placement(placement), lying, rate_hz), backfill=backfill
+                )
                 for text, placement in zip(sensors, placements, strict=True)
             ),
         )
