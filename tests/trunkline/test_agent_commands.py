@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from analytics.recording import Recording, write_recording
 from sensor_agent.ble import Radio
 from sensor_agent.clock import SystemClock
+from sensor_agent.outbox import Outbox
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
 from tests.sensor_agent.broker_side import Ingest
@@ -227,11 +228,13 @@ def test_agent_stops_in_time_and_says_what_it_lacks(tmp_path: Path) -> None:
 
 def test_agent_refuses_anothers_outbox(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
-    path.write_bytes(b"no database" * 1000)
+    others = Outbox(path, "w2")
+    others.append_small(Kind.MARK, "trunkline/v1/w2/mark", b"{}")
+    others.close()
     arguments = ["--wearer", "w1", "--sensor", "auto", "--placement", "T12"]
     code, _, err = run("agent", *arguments, "--outbox", str(path))
     assert code == 1
-    assert "outbox o.db cannot be used" in err
+    assert "outbox o.db still holds data of wearer 'w2'" in err
 
 
 # --- scan ----------------------------------------------------------------------------------------
