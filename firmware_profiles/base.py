@@ -53,6 +53,8 @@ class Advertisement:
     name: str | None = None
     service_uuids: Sequence[str] = ()
     manufacturer_data: Mapping[int, bytes] = field(default_factory=dict)
+    service_data: Mapping[str, bytes] = field(default_factory=dict)
+    """By UUID, written as above."""
 
 
 # --- steps ---------------------------------------------------------------------------------
@@ -336,3 +338,11 @@ class Profile(Protocol):
     def decoder(self, config: Mapping[str, object]) -> Decoder:
         """A decoder for packets that were captured elsewhere: what `configure` would have found
         out stands in `config` (keys per profile, sensible defaults). Raises ConfigurationError."""
+
+
+@runtime_checkable
+class AsksBattery(Protocol):
+    """A profile whose sensor tells its charge only when asked over its own protocol."""
+
+    def ask_battery(self) -> Generator[Step, bytes | None, None]:
+        """Steps for a running stream; the decoder makes a BatteryLevel of the answer."""

@@ -17,7 +17,7 @@ from firmware_profiles.base import BulkDecoder, DecodeError, Decoder, Event, Sam
 
 SHORTEST_RUN: Final = 16
 """Packets: with fewer an array is no faster."""
-LONGEST_RUN: Final = 512
+LONGEST_RUN: Final = 4096
 """Packets: more make it no faster, and one damaged packet sends its whole run back to be halved."""
 
 

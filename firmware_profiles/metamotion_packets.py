@@ -158,9 +158,8 @@ class MetaMotionDecoder:
         )
 
     def _stamped_run(self, cells: NDArray[np.uint8], pairing: Pairing) -> SampleRun | None:
-        if (cells.shape[1] != _STAMPED_BYTES) or (
-            cells[:, :2] != (PROCESSOR, PROCESSOR_DATA)
-        ).any():
+        is_stamped = cells.shape[1] == _STAMPED_BYTES and pairing.is_steady
+        if not is_stamped or (cells[:, :2] != (PROCESSOR, PROCESSOR_DATA)).any():
             return None
         runs: dict[int, SampleRun] = {}
         before = {number: replace(ticks) for number, ticks in self._ticks.items()}

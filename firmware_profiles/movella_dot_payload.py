@@ -129,6 +129,7 @@ class DotDecoder:
         if (
             characteristic != self._uuid
             or self.first_events
+            or self._ticks.clock.ticks is None
             or joined is None
             or not set(names) <= _QUANTITIES.keys()
             or not self._layout.itemsize <= len(packets[0]) <= _LENGTH[self._uuid]

@@ -85,6 +85,11 @@ class Pairing:
         newest_ns = round(max(self._newest_ns.values()))
         return [replace(made, newest_ns=newest_ns) for made in out]
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether both streams run and the newest samples of both were paired."""
+        return self._is_running and self._is_in_step and len(self._newest_ns) == 2
+
     def add_run(
         self,
         base: SampleRun,
@@ -130,9 +135,7 @@ class Pairing:
         are in step."""
         held = [(block, _t0_ns(block)) for block in self._held]
         waiting = len(self._others.times_ns)
-        if not self._is_running or not self._is_in_step or len(self._newest_ns) < 2:
-            return None
-        if held and waiting:
+        if not self.is_steady or (held and waiting):
             return None
         if any(block.n > 1 or block.lost_before or block.restarted for block, _ in held):
             return None

@@ -126,8 +126,9 @@ class PmdDecoder:
         )
 
     def _factor(self, measurement: Measurement) -> float | None:
+        """None when the stream was not started or sends its first frame."""
         stream = self.streams.get(measurement)
-        return None if stream is None else stream.factor
+        return None if stream is None or stream.last_ns is None else stream.factor
 
     def _block(self, data: bytes) -> SampleBlock:
         frame = parse_frame(data)

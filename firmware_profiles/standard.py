@@ -9,7 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from firmware_profiles.base import BATTERY_LEVEL_UUID, BatteryLevel, DecodeError, Event, Note
+from firmware_profiles.base import (
+    BATTERY_LEVEL_UUID,
+    Advertisement,
+    BatteryLevel,
+    DecodeError,
+    Event,
+    Note,
+)
 
 _SIG: Final = "0000{}-0000-1000-8000-00805f9b34fb"
 HEART_RATE_UUID: Final = _SIG.format("2a37")
@@ -40,6 +47,15 @@ def standard_events(characteristic: str, data: bytes) -> list[Event]:
             raise DecodeError(f"{data[:16].hex()} is no text") from None
         return [Note("reading", {_TEXTS[characteristic]: text})]
     raise DecodeError(f"characteristic {characteristic[:40]!r} is not one of this sensor's")
+
+
+def advertised_battery_pct(advertisement: Advertisement) -> int | None:
+    """Charge in the advertisement's service data, None when it is not told there."""
+    for uuid in (_SIG.format("180f"), BATTERY_LEVEL_UUID):
+        data = advertisement.service_data.get(uuid, b"")
+        if len(data) == 1 and data[0] <= 100:
+            return data[0]
+    return None
 
 
 def battery_level(data: bytes) -> BatteryLevel:

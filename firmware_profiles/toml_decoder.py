@@ -120,7 +120,8 @@ class TomlDecoder:
         joined = table(packets)
         begin = len(packet.begins_with)
         n, rest = divmod(len(packets[0]) - packet.head_bytes, packet.sample.itemsize)
-        is_data = characteristic == packet.characteristic
+        is_first = packet.stamp is not None and self._time_ns is None
+        is_data = characteristic == packet.characteristic and not is_first
         if joined is None or not is_data or n < 1 or rest or n != (packet.samples or n):
             return None
         cells = np.frombuffer(joined, np.uint8).reshape(count, -1)

@@ -78,7 +78,10 @@ class WitMotion:
         quantities=(Quantity.ACCEL, Quantity.GYRO),
         timestamp="none: samples are timed by count and arrival at the host",
         loss_detection="none: frames have neither counter nor checksum; statistical only",
-        battery="voltage register, read at every connect, vendor's table of voltage steps",
+        battery=(
+            "voltage register, read at every connect and every five minutes, vendor's table of "
+            "voltage steps"
+        ),
         records_offline=False,
         placement_advice=(
             "in a tight belt clip or pocket at T12 or on a chest strap at the sternum, the print "
@@ -122,12 +125,15 @@ class WitMotion:
         wanted = {RATE: RATE_CODES[rate_hz], BANDWIDTH: _bandwidth_code(rate_hz)}
         yield from _settle(wanted)
         # the answer comes as a notification and the decoder makes a battery level of it
-        yield _write(READ, BATTERY_VOLTAGE)
+        yield from self.ask_battery()
         return _decoder(rate_hz, firmware=firmware, details=False)
 
     def stop(self) -> Generator[Step, bytes | None, None]:
         # there is no command to stop; unheard, it falls silent with the connection
         yield Unsubscribe(NOTIFY_UUID)
+
+    def ask_battery(self) -> Generator[Step, bytes | None, None]:
+        yield _write(READ, BATTERY_VOLTAGE)
 
     def decoder(self, config: Mapping[str, object]) -> WitMotionDecoder:
         """config: rate_hz, frame_bytes (20 or 28), model or medium (SD records end in a date),

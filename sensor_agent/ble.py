@@ -140,6 +140,7 @@ class Radio:
                 data.local_name or device.name,
                 tuple(uuid.lower() for uuid in data.service_uuids),
                 dict(data.manufacturer_data),
+                {uuid.lower(): bytes(value) for uuid, value in data.service_data.items()},
             )
             on_seen(Sighting(device.address, data.rssi, advertisement, device))
 

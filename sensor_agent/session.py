@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from firmware_profiles.base import (
+    AsksBattery,
     BatteryLevel,
     ConfigurationError,
     DecodeError,
@@ -356,6 +357,10 @@ class SensorSession:
                 self._battery_pct = level
                 self._changed()
             await self._clock.sleep(BATTERY_S)
+            asked: object = self._found
+            if isinstance(asked, AsksBattery):
+                with suppress(RadioError):  # the stream itself finds out that the link is lost
+                    await link.perform(asked.ask_battery())
 
     async def _end(self, link: Link, found: Profile, decoder: Decoder | None) -> None:
         """Leave the sensor idle if it still listens; hand on what came until then; disconnect,

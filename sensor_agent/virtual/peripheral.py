@@ -78,7 +78,8 @@ class VirtualSensor:
 
     async def start(self) -> None:
         """Power on and advertise."""
-        for service in (*self.encoder.services, _BATTERY_SERVICE):
+        battery = (_BATTERY_SERVICE,) if self.encoder.has_battery_service else ()
+        for service in (*self.encoder.services, *battery):
             self._add(service)
         self._device.gatt_server.max_mtu = self._conditions.mtu
         self._device.on("connection", self._on_connection)

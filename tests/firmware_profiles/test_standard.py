@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from firmware_profiles.base import BatteryLevel, DecodeError, Note
+from firmware_profiles.base import Advertisement, BatteryLevel, DecodeError, Note
 from firmware_profiles.registry import PROFILES
-from firmware_profiles.standard import standard_events
+from firmware_profiles.standard import advertised_battery_pct, standard_events
 
 SIG = "0000{}-0000-1000-8000-00805f9b34fb"
 
@@ -60,3 +60,18 @@ def test_every_decoder_knows_them(name: str) -> None:
     )
     with pytest.raises(DecodeError, match="not one of this sensor's"):
         decoder.decode(SIG.format("2a99"), b"\0")
+
+
+@pytest.mark.parametrize(
+    ("service_data", "percent"),
+    [
+        ({SIG.format("180f"): b"\x2a"}, 42),
+        ({SIG.format("2a19"): b"\x64"}, 100),
+        ({SIG.format("180f"): b"\x65"}, None),
+        ({SIG.format("180f"): b"\x2a\0"}, None),
+        ({SIG.format("180d"): b"\x2a"}, None),
+        ({}, None),
+    ],
+)
+def test_battery_in_the_advertisement(service_data: dict[str, bytes], percent: int | None) -> None:
+    assert advertised_battery_pct(Advertisement("x", service_data=service_data)) == percent

@@ -14,6 +14,7 @@ from sensor_agent.clock import ScaledClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.session import SensorConfig, SensorSession
 from sensor_agent.state import State
+from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
@@ -42,6 +43,7 @@ async def test_recognised_streamed_and_timed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(session_module, "SCAN_S", 0.4)
+    monkeypatch.setattr(session_module, "BATTERY_S", 2.0)
     t = np.arange(round(rate_hz * SECONDS)) / rate_hz
     accel = np.stack([9.0 * np.sin(t), 0 * t, 9.0 * np.cos(t)], 1)
     batches: list[Batch] = []
@@ -64,12 +66,15 @@ async def test_recognised_streamed_and_timed(
             changed=lambda: None,
         )
         task = asyncio.create_task(session.run())
+        await until(lambda: session.status(0, None).battery_pct == (battery_pct or 87))
+        if isinstance(sensor.encoder, WitMotionEncoder):  # its charge falls during the stream
+            sensor.encoder.set_battery(3.60)
+            battery_pct = 10
         await asyncio.wait_for(sensor.finished.wait(), 10)
         sent_ns = np.concatenate([frame.device_t_ns for frame in sensor.sent])
         await until(lambda: session.batcher.counters.samples == len(sent_ns))
         assert session.state is State.STREAMING
-        if battery_pct is not None:
-            assert session.status(0, None).battery_pct == battery_pct
+        assert session.status(0, None).battery_pct == (battery_pct or 87)
         task.cancel()
         await asyncio.wait([task], timeout=5)
     assert births == [name]

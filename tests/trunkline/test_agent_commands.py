@@ -263,6 +263,17 @@ def test_scan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     (device,) = json.loads(scanned(capsys, as_json=True))
     assert device["profile"] == "movesense"
     assert device["rssi_dbm"] < 0
+    assert device["battery_pct"] is None
+
+
+def test_scan_in_a_terminal_is_a_table_that_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    out = scanned(capsys, is_live=True)
+    first, *later = out.split("\x1b[2A")
+    assert later or "1 in range" in first
+    assert "1 in range" in (later or [first])[-1]
+    assert out.count("Movesense 00000001") >= 1
+    row = next(line for line in out.splitlines() if "movesense" in line)
+    assert "dBm" in row
 
 
 def test_scan_without_an_adapter_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +281,7 @@ def test_scan_without_an_adapter_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     code, out, err = run("scan", "--seconds", "1")
     assert code == 1
     assert out == ""
-    assert "there is no Bluetooth to use" in err
+    assert "D-Bus is not there" in err
     assert len(err.splitlines()) == 1
 
 

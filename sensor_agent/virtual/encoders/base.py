@@ -67,7 +67,8 @@ class Encoder(Protocol):
     """Local name in the advertisement."""
     advertised_uuids: tuple[str, ...]
     services: tuple[Service, ...]
-    """Without the battery service, which the peripheral adds to every sensor."""
+    """Without the battery service, which the peripheral adds where the sensor has it."""
+    has_battery_service: bool
     measures_rotation: bool
     """Whether the sensor has a gyroscope; then a recording has to have rotation, too."""
     clock_start_ns: int

@@ -40,6 +40,7 @@ class Capture2GoEncoder:
     )
     advertised_uuids: tuple[str, ...] = (_SERVICE,)
     measures_rotation = True
+    has_battery_service = False
     clock_start_ns = 0
     battery_pct = 63
 

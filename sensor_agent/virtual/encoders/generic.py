@@ -40,6 +40,7 @@ class GenericEncoder:
         self.name = f"{spec.names[0] if spec.names else spec.id} {name_suffix}"
         self.advertised_uuids = spec.services[:1]
         self.measures_rotation = Quantity.GYRO in packet.si_per_count
+        self.has_battery_service = spec.has_battery_service
         written = {c.characteristic for c in (*spec.start, *spec.stop) if c.characteristic}
         properties = {uuid: {"write"} for uuid in sorted(written)}
         properties.setdefault(packet.characteristic, set()).add(

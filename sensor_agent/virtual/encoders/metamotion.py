@@ -48,6 +48,7 @@ class MetaMotionEncoder:
     )
     advertised_uuids: tuple[str, ...] = (_SERVICE,)
     measures_rotation = True
+    has_battery_service = True
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str, chip: str = "BMI160") -> None:

@@ -61,6 +61,7 @@ class MovellaDotEncoder:
     )
     advertised_uuids: tuple[str, ...] = ()
     measures_rotation = True
+    has_battery_service = False
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:

@@ -43,6 +43,7 @@ class MovesenseEncoder:
     )
     advertised_uuids: tuple[str, ...] = (_ADVERTISED,)
     measures_rotation = True
+    has_battery_service = True
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:

@@ -49,6 +49,7 @@ class PolarH10Encoder:
     )
     advertised_uuids: tuple[str, ...] = ()
     measures_rotation = False
+    has_battery_service = True
     clock_start_ns = 599_616_000 * 1_000_000_000
     """2019-01-01 in nanoseconds since 2000."""
 

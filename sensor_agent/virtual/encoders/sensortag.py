@@ -35,6 +35,7 @@ class SensorTagEncoder:
     )
     advertised_uuids: tuple[str, ...] = ("0000aa80-0000-1000-8000-00805f9b34fb",)
     measures_rotation = True
+    has_battery_service = True
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:

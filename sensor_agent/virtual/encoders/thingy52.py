@@ -34,6 +34,7 @@ class Thingy52Encoder:
     )
     advertised_uuids: tuple[str, ...] = (_UUID % "0100",)
     measures_rotation = True
+    has_battery_service = True
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:

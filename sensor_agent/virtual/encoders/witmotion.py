@@ -38,6 +38,7 @@ class WitMotionEncoder:
     )
     advertised_uuids: tuple[str, ...] = (_SERVICE,)
     measures_rotation = True
+    has_battery_service = False
     clock_start_ns = 0
 
     def __init__(self, name_suffix: str) -> None:
@@ -88,6 +89,10 @@ class WitMotionEncoder:
             "gyro": np.radians(gyro_counts * (2000 / 32768)).astype(np.float32),
         }
         return Frame(device_t_ns, values, (Push(_NOTIFY, b"".join(pieces)),))
+
+    def set_battery(self, volts: float) -> None:
+        """What the voltage register says from now on."""
+        self._registers[_VOLTAGE] = round(100 * volts)
 
     def end(self) -> list[Push]:
         return []

@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "add-your-sensor.md"
 FREE_RUNNING = re.sub(
     r"\[\[rates\]\]\nrate_hz = 50.*?(?=\[\[vectors\]\])",
     "[[rates]]\nrate_hz = 50\n",
-    EXAMPLE.replace("my_xiao", "free_running"),
+    EXAMPLE.replace("my_xiao", "free_running").replace('battery = "none"', 'battery = "standard"'),
     flags=re.DOTALL,
 )
 
