@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -71,9 +72,18 @@ class _Running:
 class Worker:
     """Computes for every wearer of one store and clinic. Not thread-safe."""
 
-    def __init__(self, store: Store, clinic: Clinic, parameters: Parameters | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clinic: Clinic,
+        parameters: Parameters | None = None,
+        *,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`overrides` go beyond what a clinician has set for a wearer."""
         self._store = store
         self._clinic = clinic
+        self._overrides = overrides or {}
         self._parameters = parameters or Parameters()
         self._running: dict[TrackKey, _Running] = {}
 
@@ -125,11 +135,21 @@ class Worker:
     def _rebuild(self, key: TrackKey) -> bool:
         begun_s = time.monotonic()
         setup = self._setup(key)
-        parameters = personal(self._parameters, setup.settings)
+        parameters = personal(self._parameters, setup.settings).override(self._overrides)
         track = Track(key, self._store, self._context(key, setup), parameters)
         track.advance(key.day.end_ns)
         ended_s = time.monotonic()
         self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s)
+        return True
+
+    def recompute(self, wearer: str, day: Day) -> bool:
+        """Compute a day from its first sample to its last; False without a trunk sensor."""
+        sensor = self._trunk_sensor(wearer)
+        if sensor is None:
+            return False
+        key = TrackKey(wearer, sensor, day)
+        self._rebuild(key)
+        self._running.pop(key).track.finish()
         return True
 
     def _retire(self) -> None:

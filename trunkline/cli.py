@@ -23,6 +23,7 @@ COMMANDS = {
     "exposure": "write exposure by hour, day or week as a table",
     "ingest": "write what arrives at the broker to the store",
     "profiles": "list the sensors that can be used",
+    "reanalyse": "compute history with other parameters, beside the old",
     "replay": "play a recording through a virtual sensor and the agent",
     "scan": "show sensors in radio range",
     "simulate": "make a synthetic recording with its truth",

@@ -73,8 +73,12 @@ def _answer(wearer: str, first: Day, diary: list[DiaryEntry]) -> Association:
     if kept is None or kept[0] != said:
         found = readings()
         days = [found.day(wearer, first.plus(n)).exposure for n in range(DAYS)]
+        worn = [n for n, day in enumerate(days) if day.exposure.worn_min]
+        begin = worn[0] if worn else 0  # days before the first are no holes
         parameters = dataclasses.replace(AssociationParameters(), permutations=PERMUTATIONS)
-        answer = associate(exposures_of(days), pain_of(diary, first), parameters)
+        answer = associate(
+            exposures_of(days[begin:]), pain_of(diary, first.plus(begin)), parameters
+        )
         for old in [k for k in _kept if k[1] != first]:
             del _kept[old]
         _kept[key] = (said, answer)

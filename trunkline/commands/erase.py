@@ -50,6 +50,8 @@ def command(
         raise click.BadParameter(str(error), param_hint="WEARER") from error
     if not yes:
         click.confirm(f"Remove everything about {wearer}? This cannot be undone.", abort=True)
+    from analytics.reanalysis import erase_versions
+
     with clinic_in(store.data_dir) as clinic:
         samples = open_store(store)
         try:
@@ -60,6 +62,7 @@ def command(
             # People first: from here on ingest refuses what may still arrive.
             clinic.erase(wearer, by=operator())
             samples.erase(wearer)
+            erase_versions(store.data_dir, wearer)
         finally:
             samples.close()
     click.echo(f"{wearer} erased")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from trunkline.synthetic.script import Script
 from trunkline.synthetic.sensor import SITES, Noise, mounting, readings
-from trunkline.synthetic.stories import REFERENCE_S, STORIES
+from trunkline.synthetic.stories import REFERENCE_S, STORIES, Story
 
 _PIECE_SAMPLES = 1 << 15
 """Samples evaluated at once: intermediate arrays stay in the processor's cache."""
@@ -61,7 +61,7 @@ class SyntheticWearer:
         placement: str = "T12",
         seed: int = 0,
         *,
-        story: str = "day",
+        story: str | Story = "day",
         first_hour: float = 7.0,
         start_utc: dt.datetime | None = None,
         noise: Noise | None = None,
@@ -74,7 +74,7 @@ class SyntheticWearer:
             raise SyntheticError(
                 f"placement {placement!r} cannot be simulated; use one of {', '.join(SITES)}"
             )
-        if story not in STORIES:
+        if isinstance(story, str) and story not in STORIES:
             raise SyntheticError(f"story {story!r} is unknown; use one of {', '.join(STORIES)}")
         if not (1 <= duration_s <= 31 * 86400 and 5 <= rate_hz <= 1000):
             raise SyntheticError("use a duration of 1 s to 31 days and a rate of 5 to 1000 Hz")
@@ -89,11 +89,13 @@ class SyntheticWearer:
         self._mount = mounting(self._site, rng.normal(0.0, 5.0), rng.normal(0.0, 2.0))
         self._bias = rng.normal(0.0, self._noise.gyro_bias_radps, 3)
         script = Script(rng, self._site)
-        STORIES[story](script, rng, duration_s, first_hour)
+        tell = STORIES[story] if isinstance(story, str) else story
+        tell(script, rng, duration_s, first_hour)
+        name = story if isinstance(story, str) else "played"
         script.finish()
         self._trajectory = script.trajectory()
         identity = {
-            "recording_id": f"synthetic_{story}_{placement}_{seed}",
+            "recording_id": f"synthetic_{name}_{placement}_{seed}",
             "set": "synthetic",
             "subject": f"synthetic-{seed}",
             "placement": placement,
@@ -128,7 +130,7 @@ def simulate(
     placement: str = "T12",
     seed: int = 0,
     *,
-    story: str = "day",
+    story: str | Story = "day",
     first_hour: float = 7.0,
     start_utc: dt.datetime | None = None,
     noise: Noise | None = None,

@@ -30,7 +30,7 @@ def sentence(answer: TriggerAnswer, pain: str = "pain", name: str | None = None)
         more = "more" if answer.effect.points_per_sd > 0 else "less"
         return f"More {trigger} is associated with {more} {pain} {when}: {_size(answer)}."
     if answer.answer == NO_CHANGE:
-        return f"{trigger} hardly varies, so that nothing can be said about {pain} {when}."
+        return f"{_first(trigger)} hardly varies: nothing can be said about {pain} {when}."
     if answer.answer == NOT_FOUND and answer.effect is not None:
         return f"No association of {trigger} with {pain} {when} was found: {_size(answer)}."
     days = f", about {answer.more_days} more days" if answer.more_days else ""
@@ -44,7 +44,7 @@ def reverse_sentence(answer: TriggerAnswer, pain: str = "pain", name: str | None
         more = "more" if answer.effect.points_per_sd > 0 else "less"
         return f"Days with more {pain} are followed by days with {more} {trigger}."
     if answer.answer == NOT_FOUND:
-        return f"{trigger.capitalize()} of the next day is not associated with {pain}."
+        return f"{_first(trigger)} of the next day is not associated with {pain}."
     return f"Not enough data yet on {pain} and {trigger} of the next day."
 
 
@@ -59,6 +59,10 @@ def flare_sentence(odds: FlareOdds, pain: str = "pain", name: str | None = None)
         f"Odds of a flare of {pain} {WHEN[odds.lag]} with one standard deviation more {trigger}:"
         f" {odds.odds_ratio:.2f} times ({odds.low:.2f} to {odds.high:.2f}), {odds.flares} flares."
     )
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _size(answer: TriggerAnswer) -> str:
