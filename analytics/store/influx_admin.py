@@ -44,7 +44,8 @@ SERVICES: Final[Mapping[str, Rights]] = MappingProxyType(
     {
         # Removes again what it wrote of a wearer erased meanwhile: that too is writing.
         "ingest": _rights("", "raw results operations"),
-        "worker": _rights("raw results", "results"),
+        # "operations": how batches came is what its daily audit asks for.
+        "worker": _rights("raw results operations", "results"),
         "dashboard": _rights("raw results", ""),
         # erase, export, archive, copy
         "keeper": _rights("raw results operations", "raw results operations"),
