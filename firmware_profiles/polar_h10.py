@@ -71,7 +71,8 @@ class PolarH10:
         bench_verified=False,
         quirks=(
             "Accelerometer only: rotation and gait signs that need a gyroscope are not observable.",
-            "It streams on after a lost link and drains its battery: always stop it.",
+            "It streams on after a lost link and drains its battery: always stop it. Status 6 at "
+            "the next start (already streaming) is answered by stop, then start.",
             "It switches off about 45 s after leaving the strap's contacts.",
             "The true rate is 1 to 2 % off the nominal one; stamps show it.",
             "A faulty unit with z stuck at -2000 mG was reported.",

@@ -119,7 +119,8 @@ class PolarVerity:
             "The magnetometer has another rate and is not streamed; captured packets of it can be "
             "decoded.",
             "Frames come about every one to two seconds: live views lag by as much.",
-            "It streams on after a lost link and drains its battery: always stop it.",
+            "It streams on after a lost link and drains its battery: always stop it. Status 6 at "
+            "the next start (already streaming) is answered by stop, then start.",
             "A recording inside the sensor and a live stream of the same kind exclude each other.",
         ),
     )
