@@ -26,6 +26,8 @@ UNTOLD_GAP_NS: Final = 150_000_000
 of more than 100 ms and 4 samples a gap; half of that again is left to a change of the clock fit."""
 OVERLAP_NS: Final = 20_000_000
 """Batches may overlap by this and half a sample: how well two clock fits agree."""
+LIVE_NS: Final = 3 * NS_PER_S
+"""A batch that came within this after its last sample came as it was measured."""
 MAX_HOLES: Final = 100
 """Holes told one by one, longest first; the sums count all."""
 
@@ -37,6 +39,8 @@ class Reason(StrEnum):
     """Lost by the sensor or in the air while the sensor was connected."""
     DISCONNECTED = "disconnected"
     """The sensor was out of range or off while its agent ran."""
+    RESTARTED = "restarted"
+    """No agent ran, after one had ended without a stop: killed, or a power cut."""
     DROPPED = "dropped"
     """The agent had it and gave it up on record: disk or outbox full."""
     REFUSED = "refused"
@@ -174,10 +178,11 @@ def _steps(
     end_ns = np.maximum.accumulate(t0_ns + n * dt_ns)
     gap_ns = t0_ns[1:] - end_ns[:-1]
     told = np.array([_tells(a, b) for a, b in pairwise(run)])
+    set_back = np.array([_clock_was_set_back(a, b) for a, b in pairwise(run)])
     untold_ns = np.maximum(4.5 * dt_ns[1:], UNTOLD_GAP_NS)
     is_gap = gap_ns > np.where(told, 0.5 * dt_ns[1:], untold_ns)
     overlap_ns = np.minimum(-gap_ns, n[1:] * dt_ns[1:])
-    is_double = -gap_ns > 0.5 * dt_ns[1:] + OVERLAP_NS
+    is_double = (-gap_ns > 0.5 * dt_ns[1:] + OVERLAP_NS) & ~set_back
     overlap = int(np.rint(overlap_ns[is_double] / dt_ns[1:][is_double]).sum())
     return [(run[i], run[i + 1], int(gap_ns[i])) for i in np.nonzero(is_gap)[0]], overlap
 
@@ -189,6 +194,14 @@ def _tells(before: BatchRecord, after: BatchRecord) -> bool:
         or after.seq != before.seq + 1
         or after.lost > 0
         or bool(after.flags & (Flag.GAP_BEFORE | Flag.CLOCK_RESET | Flag.NEW_LINK))
+    )
+
+
+def _clock_was_set_back(before: BatchRecord, after: BatchRecord) -> bool:
+    """Two sessions that both were there live at the same time of the clock: it showed that time
+    twice. What a sensor sends again comes late."""
+    return before.session != after.session and all(
+        batch.rx_ns - (batch.t0_ns + batch.n * batch.dt_ns) < LIVE_NS for batch in (before, after)
     )
 
 
@@ -212,12 +225,13 @@ def _explain(
     absent = _absent(range(first, after.seq), held.get(after.session, set()))
     about = sessions.get(after.session, SessionEvidence())
     found = Counter(_why(number, about) for number in absent)
-    rest = None if begins else _how_lost(after)
+    rest = (Reason.RESTARTED if after.lost else None) if begins else _how_lost(after)
     if rest is Reason.UNEXPLAINED and found:
         return _share(found, samples)
-    by_numbers = min(samples - min(after.lost, samples), len(absent) * after.n)
+    declared = min(after.lost, samples)
+    by_numbers = min(samples - declared, len(absent) * after.n)
     parts = _share(found, by_numbers)
-    if rest and (left := samples - by_numbers):
+    if rest and (left := declared if begins else samples - by_numbers):
         parts[rest] += left
     return parts
 

@@ -85,6 +85,7 @@ async def test_a_gap_a_drop_and_a_repetition_are_told(
         assert missing["disconnected"] > RATE_HZ
         assert [k for k, v in missing.items() if not v] == [
             "connected",
+            "restarted",
             "refused",
             "not_committed",
             "unexplained",

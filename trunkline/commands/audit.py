@@ -62,6 +62,7 @@ def command(
 _WORDS = {
     Reason.CONNECTED: "lost while the sensor was connected",
     Reason.DISCONNECTED: "sensor out of range or off",
+    Reason.RESTARTED: "no agent ran: killed, or a power cut",
     Reason.DROPPED: "given up by the agent, on record",
     Reason.REFUSED: "refused by the store, see dead letters",
     Reason.NOT_COMMITTED: "on their way, the agent keeps them",

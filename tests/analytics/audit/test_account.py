@@ -148,6 +148,28 @@ def test_time_without_an_agent_is_not_missing() -> None:
     assert found.no_agent_s == 597.0
 
 
+def test_what_the_next_agent_says_is_lost_since_the_last_is_missing() -> None:
+    found = account(evidence([record(0, 0), record(11, 0, B, lost=480, flags=Flag.GAP_BEFORE)]))
+    assert found.missing[Reason.RESTARTED] == 480
+    assert found.no_agent_s == pytest.approx(0.4)
+    assert found.is_sound
+
+
+def live(at_s: float, seq: int, session: str) -> BatchRecord:
+    return record(at_s, seq, session, rx_ns=T0_NS + round((at_s + 1.1) * SECOND_NS))
+
+
+def test_a_clock_that_was_set_back_shows_a_time_twice() -> None:
+    first = [live(i, i, A) for i in range(10)]
+    again = [live(i + 5.3, i, B) for i in range(10)]
+    both = sorted([*first, *again], key=lambda batch: batch.t0_ns)
+    sessions = {A: committed(9), B: committed(9)}
+    assert account(evidence(both, sessions)).duplicates == 0
+    late = [record(i + 5.3, i, B, rx_ns=T0_NS + 60 * SECOND_NS) for i in range(4)]
+    sent_again = sorted([*first, *late], key=lambda batch: batch.t0_ns)
+    assert account(evidence(sent_again, sessions)).duplicates > 150
+
+
 def test_what_was_read_from_the_sensors_memory_fills_the_hole() -> None:
     lost = {"lost": 250, "flags": Flag.GAP_BEFORE | Flag.NEW_LINK}
     live = [record(0, 0), record(6, 1, **lost), record(7, 2), record(8, 8)]
