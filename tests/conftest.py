@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# speed is for the benchmarks: a busy machine must not fail a property
+settings.register_profile("trunkline", deadline=None)
+settings.load_profile("trunkline")
 
 ON_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 SHARED = Path(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,10 @@ sitting and of walking are coded apart and that an hour is read without its day;
 a block's own overhead is a hundredth."""
 
 _FORMAT: Final = 1
-_HEAD: Final = struct.Struct("<BIII")
+_HEAD: Final = struct.Struct("<BIIII")
+"""Format, checksum of what is behind it, batches, samples, sessions. SQLite keeps no checksums: a
+disk that turns a bit would go unnoticed."""
+_CHECKED: Final = struct.calcsize("<BI")
 _SESSION_BYTES: Final = 16
 _NUMBERS: Final = ("t0_ns", "dt_ns", "n", "seq", "lost", "flags", "rx_ns", "clock_err_ns")
 _SESSION: Final = "session"
@@ -83,13 +87,14 @@ def pack_block(rows: Sequence[BatchRow], layout: Layout) -> bytes:
     sessions = sorted({row.session for row in rows})
     number = {session: k for k, session in enumerate(sessions)}
     samples = sum(row.n for row in rows)
-    parts = [_HEAD.pack(_FORMAT, len(rows), samples, len(sessions)), *sessions]
+    parts = [_HEAD.pack(_FORMAT, 0, len(rows), samples, len(sessions)), *sessions]
     parts += [pack(np.array([getattr(row, name) for row in rows], np.int64)) for name in _NUMBERS]
     parts.append(pack(np.array([number[row.session] for row in rows], np.int64)))
     for name, dtype in layout.dtypes.items():
         counts = np.frombuffer(b"".join(getattr(row, name) for row in rows), dtype)
         parts += [pack(np.ascontiguousarray(axis)) for axis in counts.reshape(-1, 3).T]
-    return b"".join(parts)
+    checked = b"".join(parts)[_CHECKED:]
+    return struct.pack("<BI", _FORMAT, zlib.crc32(checked)) + checked
 
 
 class PackedBlock:
@@ -99,11 +104,13 @@ class PackedBlock:
         self._data = memoryview(data)
         self._layout = layout
         try:
-            version, self.batches, self.samples, sessions = _HEAD.unpack_from(self._data)
+            version, crc, self.batches, self.samples, sessions = _HEAD.unpack_from(self._data)
         except struct.error as error:
             raise ColumnError("a block without its head") from error
         if version != _FORMAT:
             raise ColumnError(f"a block of format {version}")
+        if zlib.crc32(self._data[_CHECKED:]) != crc:
+            raise ColumnError("a block that is not as it was written")
         self._columns_at = _HEAD.size + sessions * _SESSION_BYTES
         self._sessions = [
             data[at : at + _SESSION_BYTES]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,11 +76,11 @@ def test_of_the_same_start_the_longest_stays_and_of_equals_the_first() -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
-def test_a_changed_byte_is_an_error_or_other_values_but_never_a_crash(at: int, by: int) -> None:
+def test_a_changed_byte_is_an_error(at: int, by: int) -> None:
     data = bytearray(pack_block([row(t, 50) for t in range(9)], LAYOUT))
     data[at % len(data)] ^= by
-    with suppress(ColumnError):
-        list(PackedBlock(bytes(data), LAYOUT).rows(5))
+    with pytest.raises(ColumnError):
+        PackedBlock(bytes(data), LAYOUT)
 
 
 @pytest.mark.parametrize("end", [0, 1, 12, 60, -1])
