@@ -101,7 +101,7 @@ class Agent:
         self.sessions = {
             sensor.sensor: SensorSession(
                 sensor,
-                radios[number % len(radios)],
+                _turned(radios, number),
                 clock,
                 shared.utc,
                 claimed=shared.claimed,
@@ -157,7 +157,9 @@ class Agent:
         sensors = _tasks(*(session.run() for session in self.sessions.values()))
         stopped = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait([stopped, *services], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                [stopped, *services, *sensors], return_when=asyncio.FIRST_COMPLETED
+            )
             await _cancel(sensors, SENSORS_STOP_S)
             if await self._write():
                 with suppress(OutboxError):
@@ -168,7 +170,7 @@ class Agent:
             self.uplink.close()
             await asyncio.wait([uplink], timeout=5.0)
             for task in done - {stopped}:
-                task.result()  # a service never ends by itself: this raises what ended it
+                task.result()  # none of them ends by itself: this raises what ended it
             return await self._final()
         finally:
             await _cancel([stopped, *services, *sensors], 1.0)
@@ -337,6 +339,12 @@ async def run_agents(
         return [task.result() for task in tasks]
     finally:
         await _cancel(tasks, 1.0)
+
+
+def _turned(radios: Sequence[Radio], by: int) -> list[Radio]:
+    """The adapters in the order in which one of several sensors tries them."""
+    by %= len(radios)
+    return [*radios[by:], *radios[:by]]
 
 
 def _key(item: tuple[str, Batch]) -> tuple[str, int]:

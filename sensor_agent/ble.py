@@ -53,6 +53,7 @@ from sensor_agent.bluetooth_advice import (
     NO_BUS,
     no_such_adapter,
 )
+from sensor_agent.bluez_adapter import forget_device, restart_adapter
 from sensor_agent.bluez_battery import bluez_battery_pct
 from sensor_agent.clock import HostClock
 
@@ -82,6 +83,14 @@ class RadioError(Exception):
 
 class NoAdapterError(RadioError):
     """This machine has no Bluetooth that can be used."""
+
+
+class NotInRangeError(RadioError):
+    """The sensor was not seen; the radio may be all right."""
+
+
+class StuckError(RadioError):
+    """Nothing that this process can do has helped."""
 
 
 class LinkLostError(RadioError):
@@ -130,6 +139,9 @@ class Radio:
         if adapter is not None:
             self._scanner_options["bluez"] = self._client_options["bluez"] = {"adapter": adapter}
         self._busy = asyncio.Lock()
+        self._adapter = adapter
+        self.streams = 0
+        """Sensors that stream over this adapter now."""
 
     @asynccontextmanager
     async def scan(self, on_seen: Callable[[Sighting], None]) -> AsyncIterator[None]:
@@ -187,6 +199,18 @@ class Radio:
                 async with asyncio.timeout(timeout_s):
                     await found.wait()
         return list(seen.values())
+
+    async def forget(self, sighting: Sighting) -> None:
+        """Let the system forget a device, cached services and all."""
+        details = sighting.device.details
+        if isinstance(details, dict) and "path" in details:  # BlueZ
+            await forget_device(str(details["path"]))
+
+    async def reset(self) -> None:
+        """Switch the adapter off and on, unless somebody streams over it."""
+        async with self._busy:
+            if not self.streams:
+                await restart_adapter(self._adapter or "hci0")
 
     async def connect(self, sighting: Sighting, clock: HostClock) -> Link:
         """Connect to a device just seen; raises RadioError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -24,12 +24,20 @@ from firmware_profiles.base import (
 from firmware_profiles.bulk import decode_all
 from firmware_profiles.registry import match, profile
 from sensor_agent.batcher import Batcher
-from sensor_agent.ble import Link, Packet, Radio, RadioError, Sighting
+from sensor_agent.ble import (
+    Link,
+    NotInRangeError,
+    Packet,
+    Radio,
+    RadioError,
+    Sighting,
+    StuckError,
+)
 from sensor_agent.clock import HostClock
 from sensor_agent.device_clock import MAX_BACK_STEP_NS, SECOND_NS, DeviceClock, HostUtc
 from sensor_agent.outbox import StreamEnd
 from sensor_agent.recall import Memory
-from sensor_agent.state import Backoff, Event, State, next_state
+from sensor_agent.state import Backoff, Escalation, Event, Remedy, State, next_state
 from wire.batch import Batch
 from wire.ids import check_sensor, new_session
 from wire.messages import Birth, Placement, Status
@@ -92,7 +100,7 @@ class SensorSession:
     def __init__(
         self,
         config: SensorConfig,
-        radio: Radio,
+        radios: Sequence[Radio],
         clock: HostClock,
         utc: HostUtc,
         *,
@@ -120,10 +128,10 @@ class SensorSession:
         """Samples that the agent took and had to drop."""
         self.last_stamp_ns: int | None = None
         """UTC of the newest sample handed on."""
-        self._radio, self._clock, self._claimed = radio, clock, claimed
+        self._radios, self._clock, self._claimed = list(radios), clock, claimed
         self._silence_ns = round(silence_s * SECOND_NS)
         self._emit, self._announce, self._changed = emit, announce, changed
-        self._backoff = Backoff()
+        self._backoff, self._escalation = Backoff(), Escalation()
         self.memory = Memory()
         self._known: Sighting | None = None
         self._battery_pct: int | None = None
@@ -135,17 +143,22 @@ class SensorSession:
         """Stream until cancelled; then the sensor is told to stop and the rest is handed on."""
         try:
             while True:
+                remedy = Remedy.RETRY
                 self._to(Event.BEGIN)
                 try:
                     await self._attempt()
+                except NotInRangeError as error:
+                    self._complain(str(error))
                 except (RadioError, ProfileError) as error:
                     self._complain(str(error))
+                    remedy = self._escalation.failed()
                 except Exception:
                     _raise_if_cancelled()
                     # one sensor's bug must not stop the others
                     log.exception("sensor %s: unexpected error", self.config.sensor)
                 _raise_if_cancelled()
                 self._to(Event.FAILED)
+                await self._remedy(remedy)
                 await self._clock.sleep(self._backoff.wait_s())
         finally:
             self._to(Event.STOP)
@@ -171,6 +184,28 @@ class SensorSession:
             outbox_batches=outbox_batches,
             open_fds=open_fds,
         )
+
+    @property
+    def _radio(self) -> Radio:
+        return self._radios[0]
+
+    async def _remedy(self, remedy: Remedy) -> None:
+        """Beyond trying again; raises StuckError."""
+        match remedy:
+            case Remedy.FORGET:
+                if self._known is not None:
+                    await self._radio.forget(self._known)
+                self._radios.append(self._radios.pop(0))
+            case Remedy.RESET:
+                log.warning("sensor %s: the Bluetooth adapter is restarted", self.config.sensor)
+                await self._radio.reset()
+            case Remedy.LEAVE:
+                if not any(radio.streams for radio in self._radios):
+                    raise StuckError(
+                        f"sensor {self.config.sensor} cannot be connected",
+                        "the agent ends so that it is started anew; if that does not help, "
+                        "restart this machine's Bluetooth",
+                    )
 
     async def _attempt(self) -> None:
         sighting, found = await self._find()
@@ -221,12 +256,12 @@ class SensorSession:
         seen = await self._radio.find(wanted, SCAN_S)
         fits = [(s, p) for s in seen if (p := self._profile_of(s)) is not None]
         if not fits:
-            raise RadioError(
+            raise NotInRangeError(
                 "the sensor is not in range",
                 "wear or wake it and bring it near; `trunkline scan` shows what is there",
             )
         if len(fits) > 1 and not is_named:
-            raise RadioError(
+            raise NotInRangeError(
                 f"{len(fits)} sensors in range fit",
                 "name the one that is meant; `trunkline scan` shows their names",
             )
@@ -303,6 +338,8 @@ class SensorSession:
     async def _stream(self, link: Link, decoder: Decoder) -> None:
         """Take packets until the link is lost, silent, or the sensor ends the stream."""
         battery = asyncio.create_task(self._watch_battery(link))
+        radio = self._radio
+        radio.streams += 1
         began_ns = heard_ns = self._clock.monotonic_ns()
         try:
             while True:
@@ -310,6 +347,7 @@ class SensorSession:
                 now_ns = self._clock.monotonic_ns()
                 if self._take(packets, decoder):
                     heard_ns = now_ns
+                    self._escalation.worked()
                 elif now_ns - heard_ns > self._silence_ns:
                     raise RadioError(
                         f"the sensor sent no samples for {self._silence_ns / SECOND_NS:g} s",
@@ -317,6 +355,7 @@ class SensorSession:
                     )
                 await asyncio.sleep(COALESCE_S)
         finally:
+            radio.streams -= 1
             battery.cancel()
             if self._clock.monotonic_ns() - began_ns > STEADY_S * SECOND_NS:
                 self._backoff.reset()

@@ -90,3 +90,47 @@ class Backoff:
     def reset(self) -> None:
         """The connection worked."""
         self._next_s = self.FIRST_S
+
+
+class Remedy(StrEnum):
+    """What to do about a radio that fails again and again."""
+
+    RETRY = "retry"
+    FORGET = "forget"
+    """Let the system forget the device: what it has cached may be wrong. And try another adapter
+    where there is one."""
+    RESET = "reset"
+    """Switch the adapter off and on, when nobody else streams over it."""
+    LEAVE = "leave"
+    """End the process, when nothing streams at all: the supervisor starts it anew."""
+
+
+class Escalation:
+    """Which remedy the next failure in a row asks for.
+
+    Only failures of the radio count; a sensor that is not in range is no failure of ours. The
+    numbers: most trouble is over after one or two retries; with the back-off, 4 failures are about
+    15 s, 8 are four minutes, 16 a quarter of an hour.
+    """
+
+    FORGET_AT, RESET_AT, LEAVE_AT = 4, 8, 16
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def failed(self) -> Remedy:
+        """One more failure in a row."""
+        self.failures += 1
+        match self.failures:
+            case self.FORGET_AT:
+                return Remedy.FORGET
+            case self.RESET_AT:
+                return Remedy.RESET
+            case self.LEAVE_AT:
+                self.failures = 0
+                return Remedy.LEAVE
+        return Remedy.RETRY
+
+    def worked(self) -> None:
+        """A stream began."""
+        self.failures = 0

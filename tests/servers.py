@@ -172,6 +172,16 @@ class Influx:
         """Run one statement as the admin; the answer must be free of errors."""
         _query(self, statement)
 
+    def write(self, line: str) -> None:
+        """Write one line of line protocol."""
+        login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        request = urllib.request.Request(
+            f"{self.url}/write?db={self.database}",
+            data=line.encode(),
+            headers={"Authorization": f"Basic {login}"},
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
 
 @contextmanager
 def influxd(binary: Path, folder: Path) -> Iterator[Influx]:

@@ -130,7 +130,7 @@ class _Adapter(asyncio.Protocol):
     def __init__(self, world: Any) -> None:
         from sensor_agent.virtual.radio import VirtualController
 
-        self._air = world._air
+        self._air = world.air
         self._controller = VirtualController("adapter", link=self._air)
         self._source = StreamPacketSource()
         self._source.set_packet_sink(self._controller)

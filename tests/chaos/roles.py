@@ -40,7 +40,7 @@ class AgentPlan:
 
     def config(self, wearer: str) -> AgentConfig:
         sensors = tuple(
-            SensorConfig(name, PLACEMENTS[i], plan.profile, plan.serial)
+            SensorConfig(name, PLACEMENTS[i % len(PLACEMENTS)], plan.profile, plan.serial)
             for i, (name, plan) in enumerate(self.wearers[wearer].items())
         )
         return AgentConfig(

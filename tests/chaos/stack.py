@@ -134,6 +134,12 @@ class Stack:
             process.kill()
             process.join()
 
+    def pid(self, name: str) -> int:
+        """Process id of agent, ingest or worker."""
+        pid = self._running[name].pid
+        assert pid is not None
+        return pid
+
     def said(self, name: str) -> str:
         """The last lines of a process."""
         path = self._log(name)

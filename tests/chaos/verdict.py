@@ -64,7 +64,7 @@ def judge(store: Store, wearer: str, sensor: str, truth: Truth, rate_hz: float) 
     """Compare one sensor's truth with the store."""
     samples = store.read_samples(wearer, sensor, *EVER)
     batches = store.read_batches(wearer, sensor, *EVER)
-    found = numbers(samples.values["accel"])
+    found = numbers(samples.values.get("accel", np.empty((0, 3))))
     steps = np.diff(found)
     first = {b.t0_ns: b for b in batches}
     gaps: list[Gap] = []

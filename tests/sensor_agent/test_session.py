@@ -66,7 +66,7 @@ class Desk:
     ) -> AsyncIterator[SensorSession]:
         session = SensorSession(
             SensorConfig("trunk", Placement.T12, profile, device),
-            self.radio,
+            [self.radio],
             self.world.clock,
             self.utc,
             claimed=self.claimed,
@@ -289,3 +289,55 @@ def test_a_sensor_needs_a_fitting_id_and_a_known_profile() -> None:
         SensorConfig("Trunk!", Placement.T12)
     with pytest.raises(UnknownProfileError):
         SensorConfig("trunk", Placement.T12, "no-such-thing")
+
+
+async def test_a_radio_that_fails_again_and_again_is_left_to_the_supervisor(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+    monkeypatch.setattr(session_module.Backoff, "wait_s", lambda _self: 0.01)
+    second = Radio(
+        scanner_backend=desk.world.scanner_backend, client_backend=desk.world.client_backend
+    )
+    done: list[str] = []
+
+    def failing(name: str, radio: Radio) -> None:
+        async def connect(*_args: object) -> None:
+            done.append(name)
+            raise RadioError("le-connection-abort-by-local", "try")
+
+        async def forget(_sighting: object) -> None:
+            done.append("forget")
+
+        async def reset() -> None:
+            done.append("reset")
+
+        monkeypatch.setattr(radio, "connect", connect)
+        monkeypatch.setattr(radio, "forget", forget)
+        monkeypatch.setattr(radio, "reset", reset)
+
+    failing("first", desk.radio)
+    failing("second", second)
+    async with desk.running() as session:
+        session._radios.append(second)
+        await until(lambda: session.state is State.STOPPED, 60)
+    assert done == [*["first"] * 4, "forget", *["second"] * 4, "reset", *["second"] * 8]
+
+
+async def test_nobody_leaves_while_another_sensor_streams(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+    monkeypatch.setattr(session_module.Backoff, "wait_s", lambda _self: 0.01)
+    count = 0
+
+    async def connect(*_args: object) -> None:
+        nonlocal count
+        count += 1
+        raise RadioError("le-connection-abort-by-local", "try")
+
+    monkeypatch.setattr(desk.radio, "connect", connect)
+    desk.radio.streams = 1
+    async with desk.running() as session:
+        await until(lambda: count > 20, 60)
+        assert session.state is not State.STOPPED

@@ -56,7 +56,7 @@ async def test_recognised_streamed_and_timed(
         )
         session = SensorSession(
             SensorConfig("trunk", Placement.T12, request=StreamRequest(rate_hz=rate_hz)),
-            Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend),
+            [Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)],
             world.clock,
             HostUtc(world.clock),
             claimed=set(),

@@ -41,7 +41,7 @@ async def test_units_of_one_name_are_not_taken_for_each_other(
         assert sensor.name == second.name
         session = SensorSession(
             SensorConfig("trunk", Placement.T12, "movella_dot", own),
-            Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend),
+            [Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)],
             world.clock,
             HostUtc(world.clock),
             claimed={others},
@@ -75,7 +75,7 @@ async def test_both_quantities_before_and_after_a_lost_link(
         sensor = await world.add_sensor(name, sway)
         session = SensorSession(
             SensorConfig("trunk", Placement.T12),
-            Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend),
+            [Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)],
             world.clock,
             HostUtc(world.clock),
             claimed=set(),

@@ -6,7 +6,16 @@ import itertools
 
 import pytest
 
-from sensor_agent.state import TRANSITIONS, Backoff, Event, State, TransitionError, next_state
+from sensor_agent.state import (
+    TRANSITIONS,
+    Backoff,
+    Escalation,
+    Event,
+    Remedy,
+    State,
+    TransitionError,
+    next_state,
+)
 
 EXPECTED = {
     (State.WAITING, Event.BEGIN): State.SCANNING,
@@ -55,3 +64,16 @@ def test_waits_double_up_to_a_minute_with_jitter() -> None:
     assert waits != [Backoff(seed=2).wait_s() for _ in range(10)]
     backoff.reset()
     assert backoff.wait_s() <= 1
+
+
+def test_remedies_follow_each_other_until_something_works() -> None:
+    escalation = Escalation()
+    remedies = [escalation.failed() for _ in range(16)]
+    assert remedies[3] is Remedy.FORGET
+    assert remedies[7] is Remedy.RESET
+    assert remedies[15] is Remedy.LEAVE
+    assert remedies.count(Remedy.RETRY) == 13
+    for _ in range(3):
+        escalation.failed()
+    escalation.worked()
+    assert [escalation.failed() for _ in range(3)] == [Remedy.RETRY] * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 from firmware_profiles.base import StreamRequest
 from firmware_profiles.registry import UnknownProfileError
 from sensor_agent.agent import Agent, AgentConfig
-from sensor_agent.ble import Radio
+from sensor_agent.ble import Radio, RadioError
 from sensor_agent.broker import BrokerConfig, BrokerConfigError
 from sensor_agent.clock import SystemClock
 from sensor_agent.outbox import OutboxError
@@ -64,7 +65,13 @@ DEFAULT_SENSOR = "trunk"
     help="Let sensors that can (see `trunkline profiles`) record in their own memory too, and "
     "fetch from there what was measured out of range.",
 )
-@click.option("--adapter", metavar="HCI", help="Bluetooth adapter, e.g. hci1.  [default: any]")
+@click.option(
+    "--adapter",
+    "adapters",
+    metavar="HCI",
+    multiple=True,
+    help="Bluetooth adapter, e.g. hci1; of several each sensor takes the next.  [default: any]",
+)
 @click.option(
     "--outbox",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -80,7 +87,7 @@ def command(
     axes: tuple[str, ...],
     rate_hz: float,
     backfill: bool,
-    adapter: str | None,
+    adapters: tuple[str, ...],
     outbox: Path | None,
     broker: BrokerOptions,
 ) -> None:
@@ -116,16 +123,19 @@ def command(
         raise click.UsageError(str(error)) from error
     if unknown := lying.keys() - {sensor.sensor for sensor in config.sensors}:
         raise click.BadParameter(f"no sensor is called {min(unknown)}", param_hint="--axes")
-    asyncio.run(_run(config, adapter))
+    asyncio.run(_run(config, adapters or (None,)))
 
 
-async def _run(config: AgentConfig, adapter: str | None) -> None:
+async def _run(config: AgentConfig, adapters: Sequence[str | None]) -> None:
     try:
-        agent = Agent(config, SystemClock(), Radio(adapter))
+        agent = Agent(config, SystemClock(), *(Radio(adapter) for adapter in adapters))
     except (OutboxError, BrokerConfigError) as error:
         raise click.ClickException(str(error)) from error
     async with running():
-        report = await agent.run(stop_on_signals())
+        try:
+            report = await agent.run(stop_on_signals())
+        except RadioError as error:
+            raise click.ClickException(str(error)) from error
     click.echo(
         f"{report.samples} samples taken, {report.committed_samples} stored, "
         f"{report.waiting_batches} batches wait for the next start"
