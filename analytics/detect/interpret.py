@@ -14,6 +14,7 @@ from analytics.detect.excursions import Excursion
 from analytics.detect.findings import SECOND_NS, Movement, MovementKind, Posture
 from analytics.detect.lying import (
     Transition,
+    facing_seconds,
     lying_mask,
     lying_side,
     rolls,
@@ -26,7 +27,7 @@ from analytics.detect.posture import Neutral, Path, State, best_path, change_evi
 from analytics.detect.pulses import Pulse
 from analytics.detect.rhythm import exercise_spans, rhythm_at
 from analytics.detect.site import Site
-from analytics.signal.calibration import Calibration, UpSource
+from analytics.signal.calibration import Calibration, ForwardSource, UpSource
 from analytics.signal.frames import MOTION_HZ
 from analytics.signal.masks import runs
 
@@ -108,6 +109,9 @@ class _Reader:
         measured = np.isfinite(seen.up_by_second[0])
         if not self.site.upright:
             posture = np.where(seen.walking, Posture.WALKING, Posture.UNKNOWN).astype(np.int8)
+            if self.calibration.forward is not ForwardSource.UNKNOWN:
+                facing = facing_seconds(seen.up_by_second, self.p.lying)
+                posture = np.where(facing != Posture.UNKNOWN, facing, posture)
             return Reading(posture[:n], np.full(n, np.nan, np.float32), ())
         lying = self._lying()
         walking = seen.walking & ~lying.reshape(-1, MOTION_HZ).any(axis=1)

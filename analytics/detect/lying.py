@@ -36,6 +36,11 @@ class LyingParameters:
     nominal_enter_deg: float = parameter(
         45.0, unit="deg", reason="without a reference the neutral is uncertain by 10 deg"
     )
+    facing_deg: float = parameter(
+        30.0,
+        unit="deg",
+        reason="between forward and up: a sloping chest in a reclined chair stays beyond it",
+    )
     least_s: float = parameter(2.0, unit="s", reason="shorter is a bend")
     flat_deg: float = parameter(70.0, unit="deg", reason="nobody leans that far in a chair")
     propped_least_s: float = parameter(
@@ -128,6 +133,17 @@ def lying_side(up: NDArray[np.float64]) -> NDArray[np.int8]:
     facing = np.where(ahead > 0, Posture.LYING_SUPINE, Posture.LYING_PRONE)
     side = np.where(left > 0, Posture.LYING_RIGHT, Posture.LYING_LEFT)
     return np.where(np.abs(ahead) >= np.abs(left), facing, side).astype(np.int8)
+
+
+def facing_seconds(up_by_second: NDArray[np.float64], p: LyingParameters) -> NDArray[np.int8]:
+    """(seconds,) supine, prone or unknown, from (3, seconds) mean up of which only the forward part
+    is known: a chest that faces the sky or the ground lies, whichever of its sides is up."""
+    ahead = up_by_second[0]
+    least = np.cos(np.radians(p.facing_deg))
+    found = np.full(len(ahead), Posture.UNKNOWN, np.int8)
+    found[ahead > least] = Posture.LYING_SUPINE
+    found[ahead < -least] = Posture.LYING_PRONE
+    return found
 
 
 def turning_deg_s(up: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -150,12 +150,16 @@ def _nominal(
 ) -> Calibration:
     """What the stated axes alone can give."""
     if up_axis is None:
+        # forward alone still tells lying on the back from lying on the belly
+        rotation = np.eye(3)
+        if forward_axis is not None:
+            rotation = rotation_of(np.eye(3)[int(np.argmin(np.abs(forward_axis)))], forward_axis)
         return Calibration(
-            rotation=np.eye(3),
+            rotation=rotation,
             gravity_mps2=GRAVITY_MPS2,
             gyro_bias_radps=None,
             up=UpSource.UNKNOWN,
-            forward=ForwardSource.UNKNOWN,
+            forward=ForwardSource.UNKNOWN if forward_axis is None else ForwardSource.AXES,
             reference_ns=None,
             reference_posture=None,
             still=False,

@@ -355,3 +355,23 @@ def test_an_empty_stream_finds_nothing() -> None:
     assert pipeline.provisional() is None
     assert pipeline.final() is None
     assert pipeline.finish() is None
+
+
+@pytest.mark.parametrize(
+    ("facing", "expected"),
+    [
+        ((0.1, 0.0, 1.0), Posture.LYING_SUPINE),
+        ((0.0, 0.2, -1.0), Posture.LYING_PRONE),
+        ((0.8, 0.0, 0.6), Posture.UNKNOWN),
+    ],
+)
+def test_forward_alone_tells_lying(facing: tuple[float, ...], expected: Posture) -> None:
+    """A sensor whose front is known, but not which of its sides is up."""
+    rng = np.random.default_rng(0)
+    n = 50 * 15
+    t_ns = np.arange(n, dtype=np.int64) * 20_000_000
+    accel = 9.8 * np.array(facing) / np.linalg.norm(facing) + rng.normal(0.0, 0.05, (n, 3))
+    calibration = calibrate(t_ns, accel, None, reference_ns=None, axes={"forward": "+z"})
+    context = SensorContext("sternum", 50.0, has_gyro=False, calibration=calibration)
+    (timeline,) = whole(context, (t_ns, accel, None)).timelines
+    assert set(timeline.posture) == {expected}
