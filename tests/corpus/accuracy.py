@@ -48,9 +48,34 @@ citations and the limits of their truth: the README of the corpus.
 
 ## Targets
 
-| Set | Figure | Aimed at | Measured | Reached |
-|---|---|---|---|---|
+| Set | Figure | Aimed at | Measured | Reached | Others |
+|---|---|---|---|---|---|
 """
+
+PEERS_NOTE = """
+Others: the best figure of other software or of a publication for the same question, measured on
+these sets by running that software (mobgap, skdh, KielMAT and the like) over all of their subjects,
+or as published where that is said; not measured again by `make accuracy`. A dash: nobody offers it,
+or no figure is known. What is found and what is true in one recording, in one page:
+`trunkline analyse RECORDING --out RESULT --report PAGE.html` with the truth beside the recording.
+"""
+PEERS = {
+    ("HAPT", "walking incl. stairs, seconds, F1"): ".992 (mobgap)",
+    ("HAPT", "sit_to_stand, F1"): ".54",
+    ("HAPT", "stand_to_sit, F1"): ".39",
+    **{
+        ("SisFall", f"{code}: exactly one sit and one rise"): ".46–.72"
+        for code in ("D07", "D08", "D09", "D10")
+    },
+    ("SittingPosture", "T12: slouched, sensitivity"): ".964 (best threshold, 8°)",
+    ("SittingPosture", "T12: upright, specificity"): ".978 (same)",
+    ("SittingPosture", "T4: slouched, sensitivity"): ".99 (best threshold, 12°)",
+    ("SittingPosture", "T4: upright, specificity"): ".99 (same)",
+    ("Voisard", "steps, count error in %"): "4.8 (mobgap)",
+    ("Voisard", "steps, times within 0.15 s, F1"): ".886–.895 (mobgap)",
+    ("SleepPosition", "lying side, accuracy"): "F1 .95–.98 (published, other data)",
+}
+"""Figures of others; see PEERS_NOTE."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,7 +125,7 @@ def document(scorer: ModuleType, pairs: list[Any], date: str) -> str:
         sets=len({item.truth["set"] for item in items}),
         n=RESAMPLES,
     )
-    text += "".join(row(target, items) for target in TARGETS)
+    text += "".join(row(target, items) for target in TARGETS) + PEERS_NOTE
     table = io.StringIO()
     with redirect_stdout(table):
         scorer.report(scorer.score(pairs))
@@ -111,13 +136,13 @@ def row(target: Target, items: list[Scored]) -> str:
     chosen = [item for item in items if item.truth["set"] == target.set]
     name = target.set + ("*" if target.set in TRANSFER_SETS else "")
     limit = f"{'≥' if target.at_least else '≤'} {target.limit:g}"
-    value = target.measure(chosen)
+    value, others = target.measure(chosen), PEERS.get((target.set, target.name), "–")
     if value is None:
-        return f"| {name} | {target.name} | {limit} | no answer | no |\n"
+        return f"| {name} | {target.name} | {limit} | no answer | no | {others} |\n"
     low, high = spread(target, chosen)
     measured = f"{value:.{target.digits}f} ({low:.{target.digits}f}–{high:.{target.digits}f})"
     reached = "yes" if target.reached(value) else "**no**"
-    return f"| {name} | {target.name} | {limit} | {measured} | {reached} |\n"
+    return f"| {name} | {target.name} | {limit} | {measured} | {reached} | {others} |\n"
 
 
 def spread(target: Target, items: list[Scored]) -> tuple[float, float]:
