@@ -27,6 +27,7 @@ COMMANDS = {
     "replay": "play a recording through a virtual sensor and the agent",
     "scan": "show sensors in radio range",
     "simulate": "make a synthetic recording with its truth",
+    "store": "check, compact, archive and copy samples and results",
     "tap": "print what travels on the broker",
     "up": "run everything on this machine",
     "user": "manage log-ins",

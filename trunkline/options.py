@@ -263,8 +263,9 @@ def open_clinic(options: StoreOptions) -> Clinic:
         raise click.ClickException(str(error)) from error
 
 
-def open_store(options: StoreOptions) -> Store:
-    """The store that the options name; a ClickException says what is wrong.
+def open_store(options: StoreOptions, *, archived: bool = True) -> Store:
+    """The store that the options name; a ClickException says what is wrong. `archived`: with the
+    archive of the data directory behind it.
 
     A server that is down may come up later, but one that refuses our log-in is said at once.
     """
@@ -272,7 +273,8 @@ def open_store(options: StoreOptions) -> Store:
         if options.kind == "embedded":
             from analytics.store.embedded import FILE_NAME, EmbeddedStore
 
-            return EmbeddedStore(options.data_dir / FILE_NAME)
+            embedded = EmbeddedStore(options.data_dir / FILE_NAME)
+            return _with_archive(embedded, options) if archived else embedded
         from analytics.store.influx import InfluxStore
 
         store = InfluxStore(options.influx_url, options.influx_database, **_log_in(options))
@@ -285,7 +287,14 @@ def open_store(options: StoreOptions) -> Store:
             logger.warning("%s; going on", error)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
-    return store
+    return _with_archive(store, options) if archived else store
+
+
+def _with_archive(store: Store, options: StoreOptions) -> Store:
+    from analytics.store.archive import FOLDER, Archive
+    from analytics.store.archived import ArchivedStore
+
+    return ArchivedStore(store, Archive(options.data_dir / FOLDER))
 
 
 def influx_server(options: StoreOptions) -> InfluxServer:

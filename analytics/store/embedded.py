@@ -131,16 +131,26 @@ class EmbeddedStore(ResultRows):
             connection.execute("DELETE FROM result WHERE wearer = ?", (wearer,))
         self._db.forget_deleted()
 
-    def drop_samples(self, wearer: str, sensor: str, before_ns: int) -> None:
-        """Remove the batches and blocks whose every sample lies before `before_ns`."""
+    def drop_samples(self, wearer: str, sensor: str, before_ns: int, batches: int) -> None:
+        """Remove the batches and blocks whose every sample lies before `before_ns`; nothing when
+        other than `batches` begin there: one came since they were counted and archived."""
         with self._db.transaction() as connection:
-            for table, last in (("batch", "t0_ns + (n - 1) * dt_ns"), ("block", "last_ns")):
-                start = "t0_ns" if table == "batch" else "start_ns"
-                connection.execute(
-                    f"DELETE FROM {table} WHERE {start} < ?1 AND {last} < ?1"  # noqa: S608 - ours
-                    " AND sensor_id = (SELECT id FROM sensor WHERE wearer = ?2 AND sensor = ?3)",
-                    (before_ns, wearer, sensor),
-                )
+            known = connection.execute(
+                "SELECT id, (SELECT count(*) FROM batch WHERE sensor_id = id AND t0_ns < ?1)"
+                " + (SELECT ifnull(sum(batches), 0) FROM block WHERE sensor_id = sensor.id"
+                " AND start_ns < ?1) FROM sensor WHERE wearer = ?2 AND sensor = ?3",
+                (before_ns, wearer, sensor),
+            ).fetchone()
+            if known is None or known[1] != batches:
+                return
+            connection.execute(
+                "DELETE FROM batch WHERE sensor_id = ?2 AND t0_ns < ?1"
+                " AND t0_ns + (n - 1) * dt_ns < ?1",
+                (before_ns, known[0]),
+            )
+            connection.execute(
+                "DELETE FROM block WHERE sensor_id = ?2 AND last_ns < ?1", (before_ns, known[0])
+            )
 
     def compact(self, before_ns: int, progress: Progress = lambda _done, _all: None) -> int:
         """Compress what began before `before_ns`; returns how many blocks were written. May be

@@ -223,14 +223,14 @@ class InfluxStore:
 
     def wearers(self) -> list[str]:
         """See `Store.wearers`."""
-        return sorted(
-            {
-                row[1]
-                for database in (self.raw, self.results)
-                for series in self.server.ask(database, "SHOW TAG VALUES WITH KEY = wearer")
-                for row in series.values
-            }
+        # Not the index of tag values: 2.x keeps an erased wearer in it until it compacts.
+        raw = "; ".join(
+            f"SELECT last({name}) FROM imu GROUP BY wearer"  # noqa: S608 - our own field names
+            for name in self._known_fields()
         )
+        found = self.server.ask(self.raw, raw) if raw else []
+        found += self.server.ask(self.results, "SELECT last(end_ns) FROM /.*/ GROUP BY wearer")
+        return sorted({series.tags["wearer"] for series in found})
 
     def erase(self, wearer: str) -> None:
         """See `Store.erase`. InfluxDB frees the space at its next compaction."""

@@ -5,7 +5,7 @@ more than their service needs. Needs an administrator's log-in; doing it again c
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -24,8 +24,8 @@ class Retention:
     raw_days: int | None = None
     """samples; the archive must have them before they go"""
     results_days: int | None = None
-    operations_days: int | None = 400
-    """how batches came: a year and the month in which somebody looks back at it"""
+    operations_days: int | None = None
+    """how batches came; as long as the samples at least, for the audit and for copies"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def keeps_for(server: InfluxServer, database: str) -> str | None:
     return None if duration in {"0s", "0"} else duration
 
 
-def make_accounts(server: InfluxServer, name: str) -> dict[str, str]:
+def make_accounts(server: InfluxServer, name: str, services: Iterable[str]) -> dict[str, str]:
     """Service -> secret of a new account with the rights of SERVICES.
 
     2.x: the secret is the token. 1.x: it is the password of the user `<name>_<service>`. An
@@ -89,9 +89,9 @@ def make_accounts(server: InfluxServer, name: str) -> dict[str, str]:
     """
     match server.major:
         case 1:
-            return {service: _account_1(server, name, service) for service in SERVICES}
+            return {service: _account_1(server, name, service) for service in services}
         case 2:
-            return _accounts_2(server, name)
+            return _accounts_2(server, name, services)
         case _:
             return {}
 
@@ -177,7 +177,7 @@ def _account_1(server: InfluxServer, name: str, service: str) -> str:
     return password
 
 
-def _accounts_2(server: InfluxServer, name: str) -> dict[str, str]:
+def _accounts_2(server: InfluxServer, name: str, services: Iterable[str]) -> dict[str, str]:
     org = organisation(server)
     buckets = {}
     for part, database in zip(("raw", "results", "operations"), databases(name), strict=True):
@@ -187,8 +187,8 @@ def _accounts_2(server: InfluxServer, name: str) -> dict[str, str]:
         buckets[part] = bucket
     there = server.api("GET", "/api/v2/authorizations", orgID=org).get("authorizations", [])
     tokens = {}
-    for service, rights in SERVICES.items():
-        description = f"{name} {service}"
+    for service in services:
+        rights, description = SERVICES[service], f"{name} {service}"
         for old in there:
             if old.get("description") == description:
                 server.api("DELETE", f"/api/v2/authorizations/{old['id']}")

@@ -173,8 +173,8 @@ class InfluxServer:
             method,
             path,
             query,
-            body=b"" if body is None else json.dumps(body).encode(),
-            content="application/json",
+            body=b"" if body is None else dict(body),
+            content="text/plain" if body is None else "application/json",  # the client encodes
         )
         documents = self._documents(answer)
         return documents[0] if documents else {}
@@ -185,7 +185,7 @@ class InfluxServer:
         path: str,
         query: Mapping[str, str],
         *,
-        body: bytes = b"",
+        body: bytes | dict[str, Any] = b"",
         accept: str = "application/json",
         content: str = "text/plain; charset=utf-8",
         database: str = "",

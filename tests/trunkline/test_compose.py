@@ -37,7 +37,18 @@ def test_the_command_line_is_understood(service: str) -> None:
     assert context.params
 
 
-@pytest.mark.parametrize("service", OURS)
+def test_the_keeper_looks_after_the_store() -> None:
+    group, name, *arguments = words_of("keeper")
+    parent = click.Context(main)
+    store = main.get_command(parent, group)
+    assert isinstance(store, click.Group)
+    context = store.commands[name].make_context(name, arguments, parent=parent)
+    assert context.params["nightly"] is True
+    variables = {p.envvar for p in store.commands[name].params if isinstance(p.envvar, str)}
+    assert set(SERVICES["keeper"]["environment"]) <= variables
+
+
+@pytest.mark.parametrize("service", [*OURS, "keeper"])
 def test_our_containers_have_least_privilege(service: str) -> None:
     about = SERVICES[service]
     assert about["read_only"] is True
@@ -53,7 +64,9 @@ def test_nothing_is_published_beyond_this_machine_by_default() -> None:
 
 def test_every_secret_is_a_file_and_no_value_stands_in_the_open() -> None:
     for service in SERVICES.values():
-        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
+        for secret in service.get("secrets", []):
+            name = secret if isinstance(secret, str) else secret["source"]
+            assert name in COMPOSE["secrets"]
         for name, value in service.get("environment", {}).items():
             if re.search("PASSWORD|TOKEN|KEY", name):
                 assert str(value).startswith("/run/secrets/")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from trunkline.deployment import DEFAULT_HOSTS, CertificateWishes, write_secrets
+from trunkline.influx_set_up import InfluxAdmin, set_up_influx
 from wire.ids import IdError
 
 
@@ -37,6 +38,25 @@ from wire.ids import IdError
     "--home-assistant", is_flag=True, help="A broker account for Home Assistant that only reads."
 )
 @click.option("--tls-renew", is_flag=True, help="New certificates; the authority stays the same.")
+@click.option(
+    "--influx-url",
+    metavar="URL",
+    help="Set this InfluxDB up as well: its three databases, and an account for each service that "
+    "may do no more than the service needs.",
+)
+@click.option(
+    "--influx-admin",
+    metavar="USER",
+    help="Administrator of a 1.x, with influx-admin.password.  [default: influx.token, for 2.x]",
+)
+@click.option("--influx-org", default="trunkline", show_default=True, help="Of a 2.x.")
+@click.option("--influx-database", default="trunkline", show_default=True)
+@click.option(
+    "--keep-raw-days",
+    type=click.IntRange(2),
+    help="Raw samples leave the server after this; trunkline store archive must run before.  "
+    "[default: for good]",
+)
 def command(
     *,
     secrets_dir: Path,
@@ -45,11 +65,18 @@ def command(
     client_certificates: bool,
     home_assistant: bool,
     tls_renew: bool,
+    influx_url: str | None,
+    influx_admin: str | None,
+    influx_org: str,
+    influx_database: str,
+    keep_raw_days: int | None,
 ) -> None:
     """Create the secrets of a deployment: broker accounts and access list, a certificate authority
     and what it signs, database token, session key.
 
     Running it again keeps what exists and adds accounts for further wearers.
+
+    With --influx-url the server must be running already.
 
     \b
     Example: trunkline deploy --host server.example --wearer p-001 --wearer p-002
@@ -69,6 +96,18 @@ def command(
         raise click.ClickException(
             f"cannot write {secrets_dir} ({error.strerror}); choose another --secrets-dir"
         ) from error
+    if influx_url is not None:
+        from analytics.store.base import StoreError
+
+        try:
+            created += set_up_influx(
+                secrets_dir,
+                InfluxAdmin(influx_url, influx_admin, influx_org),
+                influx_database,
+                keep_raw_days,
+            )
+        except StoreError as error:
+            raise click.ClickException(str(error)) from error
     for path in created:
         click.echo(f"new: {path}")
     click.echo(f"{secrets_dir} is complete; next: docker compose up --detach")

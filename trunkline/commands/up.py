@@ -128,6 +128,7 @@ def _servers(store: StoreOptions, http_port: int, mqtt_port: int) -> list[Child]
             "worker", ["worker", "--live-state"], keep | _login(store, SERVER_ACCOUNT, mqtt_port)
         ),
         Child("dashboard", ["dashboard", *http], keep),
+        Child("archive", ["store", "archive", "--nightly"], keep),
     ]
 
 

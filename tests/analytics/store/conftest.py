@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,8 @@ import pytest
 
 from analytics.store.base import Store, StoredBatch
 from analytics.store.embedded import EmbeddedStore
+from analytics.store.influx_admin import SERVICES, Retention, make_accounts, prepare
+from analytics.store.influx_server import InfluxServer
 from tests.analytics.store.child import opened
 from tests.servers import Influx, influxd
 
@@ -37,16 +42,45 @@ def open_store(where: Where) -> Store:
     return Compacting(Path(where["path"])) if where["kind"] == "compacting" else opened(where)
 
 
+INFLUX2_URL = os.environ.get("TRUNKLINE_TEST_INFLUX2_URL")
+"""A running InfluxDB 2.x; TRUNKLINE_TEST_INFLUX2_TOKEN is an administrator's token of it and
+TRUNKLINE_TEST_INFLUX2_ORG its organisation. Optional: the tests run against it as well."""
+
+
+@pytest.fixture(scope="session")
+def influx2() -> Where:
+    """Databases of their own on the 2.x server, with the keeper's token."""
+    login = {
+        "token": os.environ["TRUNKLINE_TEST_INFLUX2_TOKEN"],
+        "org": os.environ["TRUNKLINE_TEST_INFLUX2_ORG"],
+    }
+    database = f"test-{secrets.token_hex(4)}"
+    with closing(InfluxServer(str(INFLUX2_URL), **login)) as server:
+        assert server.major == 2
+        prepare(server, database, Retention())
+        tokens = make_accounts(server, database, SERVICES)
+    return {
+        "kind": "influx",
+        "url": INFLUX2_URL,
+        "database": database,
+        "token": tokens["keeper"],
+        "org": login["org"],
+    }
+
+
 KINDS = [
     pytest.param("embedded"),
     pytest.param("compacting"),
     pytest.param("influx", marks=pytest.mark.influxdb),
+    *([pytest.param("influx2")] if INFLUX2_URL else []),
 ]
 
 
 @pytest.fixture(params=KINDS)
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Where:
     """A store that does not exist yet, or a server."""
+    if request.param == "influx2":
+        return dict(request.getfixturevalue("influx2"))
     if request.param != "influx":
         return {"kind": request.param, "path": str(tmp_path / "samples.db")}
     server: Influx = request.getfixturevalue("influx")

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analytics.store.base import Provenance, Result, StoreError
 from analytics.store.embedded import EmbeddedStore
+from analytics.store.recovery import recover
 from tests.analytics.store.samples import T0_NS, assert_same, batch, stored
 
 ROOT = Path(__file__).parents[3]
@@ -129,6 +131,7 @@ import resource, signal, sys
 from pathlib import Path
 from analytics.store.base import StoreError
 from analytics.store.embedded import EmbeddedStore
+from analytics.store.recovery import recover
 from tests.analytics.store.samples import batch, stored
 
 store = EmbeddedStore(Path(sys.argv[1]))
@@ -164,3 +167,37 @@ def test_a_disk_without_room(path: Path, task: str) -> None:
     assert store.check() == []
     store.write_batches(stored("w", batch(-500)))  # and it goes on once there is room
     store.close()
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_what_can_be_read_is_saved(path: Path, part: float) -> None:
+    store = EmbeddedStore(path)
+    before = store.read_samples("w", "back", *EVER)
+    store.close()
+    content = bytearray(path.read_bytes())
+    at = int(part * len(content)) // 4096 * 4096
+    content[at : at + 2 * 4096] = b"rubbish!" * (2 * 512)
+    path.write_bytes(content)
+    assert_refused(path)
+    done = recover(path)
+    assert done.gaps > 0
+    assert b"rubbish!" * 512 in done.damaged.read_bytes()
+    store = EmbeddedStore(path)
+    assert store.check() == []
+    saved = store.read_samples("w", "back", *EVER)
+    assert len(before) / 3 < len(saved) <= len(before)
+    at_same = np.searchsorted(before.t_ns, saved.t_ns)
+    for name, column in saved.values.items():
+        np.testing.assert_array_equal(column, before.values[name][at_same])
+    store.close()
+
+
+def test_nothing_to_save_leaves_everything_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "samples.db"
+    with pytest.raises(StoreError, match="there is no"):
+        recover(path)
+    path.write_bytes(b"rubbish!" * 5000)
+    with pytest.raises(StoreError, match="your last backup"):
+        recover(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["samples.db"]
+    assert path.read_bytes() == b"rubbish!" * 5000
