@@ -25,6 +25,7 @@ ASSOCIATED: Final = "associated"
 NOT_FOUND: Final = "not_found"
 NOT_ENOUGH: Final = "not_enough_data"
 NO_CHANGE: Final = "exposure_does_not_vary"
+PAIN_CONSTANT: Final = "pain_does_not_vary"
 TIE = 1e-9
 """Scores closer than this are the same number computed in another order."""
 
@@ -48,7 +49,7 @@ class TriggerAnswer:
     trigger: str
     lag: str
     answer: str
-    """associated, not_found, not_enough_data or exposure_does_not_vary"""
+    """associated, not_found, not_enough_data, exposure_does_not_vary or pain_does_not_vary"""
     n: int
     """answers with known exposure"""
     p: float | None
@@ -175,7 +176,9 @@ def _verdict(
         return ASSOCIATED
     if enough and not sd > 0:
         return NO_CHANGE
-    return NOT_FOUND if missing is None and family is not None else NOT_ENOUGH
+    if enough and family is None and missing is None:
+        return PAIN_CONSTANT
+    return NOT_FOUND if missing is None else NOT_ENOUGH
 
 
 def _share(values: Floats, own: float) -> float | None:

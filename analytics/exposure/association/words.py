@@ -8,6 +8,7 @@ from analytics.exposure.association.answer import (
     ASSOCIATED,
     NO_CHANGE,
     NOT_FOUND,
+    PAIN_CONSTANT,
     TriggerAnswer,
 )
 from analytics.exposure.association.flares import FlareOdds
@@ -31,6 +32,8 @@ def sentence(answer: TriggerAnswer, pain: str = "pain", name: str | None = None)
         return f"More {trigger} is associated with {more} {pain} {when}: {_size(answer)}."
     if answer.answer == NO_CHANGE:
         return f"{_first(trigger)} hardly varies: nothing can be said about {pain} {when}."
+    if answer.answer == PAIN_CONSTANT:
+        return f"{_first(pain)} hardly varies: nothing can be said about {trigger} {when}."
     if answer.answer == NOT_FOUND and answer.effect is not None:
         return f"No association of {trigger} with {pain} {when} was found: {_size(answer)}."
     days = f", about {answer.more_days} more days" if answer.more_days else ""
@@ -44,7 +47,7 @@ def reverse_sentence(answer: TriggerAnswer, pain: str = "pain", name: str | None
         more = "more" if answer.effect.points_per_sd > 0 else "less"
         return f"Days with more {pain} are followed by days with {more} {trigger}."
     if answer.answer == NOT_FOUND:
-        return f"{_first(trigger)} of the next day is not associated with {pain}."
+        return f"No association of {pain} with {trigger} of the next day was found."
     return f"Not enough data yet on {pain} and {trigger} of the next day."
 
 
@@ -70,8 +73,9 @@ def _size(answer: TriggerAnswer) -> str:
     if effect is None:
         return "no size can be given"
     low, high = effect.low * effect.sd, effect.high * effect.sd
+    unit = f"{effect.sd:.0f}" if effect.sd >= 100 else f"{effect.sd:.3g}"
     return (
-        f"{effect.points_per_sd:+.2f} points ({low:+.2f} to {high:+.2f}) for each {effect.sd:.3g}"
+        f"{effect.points_per_sd:+.2f} points ({low:+.2f} to {high:+.2f}) for each {unit}"
         f" more, {_chance(answer.p_family)} over all questions asked"
     )
 

@@ -16,6 +16,7 @@ from analytics.exposure.association.answer import (
     NO_CHANGE,
     NOT_ENOUGH,
     NOT_FOUND,
+    PAIN_CONSTANT,
     answers_needed,
     associate,
 )
@@ -187,8 +188,10 @@ def test_what_never_changes_says_nothing() -> None:
     exposures = days_of(np.vstack([np.full(60, 5.0), rng.standard_normal(60)]))
     found = associate(exposures, daily(rng.normal(4, 1, 60)), QUICK)
     assert [a.answer for a in found.answers if a.trigger == "t0"] == [NO_CHANGE, NO_CHANGE]
-    same = associate(exposures, daily(np.full(60, 3.0)))
+    same = associate(days_of(rng.standard_normal(150)), daily(np.full(150, 3.0)), QUICK)
+    assert {a.answer for a in same.answers} == {PAIN_CONSTANT}
     assert all(a.p_family is None for a in same.answers)
+    assert "Pain hardly varies" in words.sentence(same.answers[0])
 
 
 def test_nobody_answered() -> None:
