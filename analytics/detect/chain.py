@@ -31,8 +31,9 @@ from analytics.signal.frames import MOTION_HZ
 from analytics.signal.masks import runs
 
 TICK_NS = 1_000_000_000 // MOTION_HZ
-_REFERENCE_ODDS = 8.0
-"""The posture during the reference interval is known."""
+_REFERENCE_ODDS = 6.0
+"""The posture during the reference interval is known, as far as people do as they are told: a clear
+descent before it and a clear rise after it say more."""
 _KNOWN = {"sitting": State.SIT, "standing": State.STAND}
 
 

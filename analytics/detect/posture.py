@@ -122,9 +122,9 @@ class PostureParameters:
         0.43, unit="m", reason="no chair in HAPT is so far below standing", source="HAPT"
     )
     crouch_flexion_deg: float = parameter(
-        3.0,
+        -6.0,
         unit="deg",
-        reason="95 % of seated pelves tilt further back, a squatting one forward",
+        reason="97 % of seated pelves tilt further back, a squatting one forward",
         source="HAPT",
     )
     landing_mps3: float = parameter(
@@ -279,9 +279,9 @@ def low_odds(
     if flexion_deg is None:
         return squat - 1.0, -p.walking
     if low_site:
-        squat += float(np.clip((flexion_deg - p.crouch_flexion_deg) / 6.0, -2.5, 2.5))
+        squat += float(np.clip((flexion_deg - p.crouch_flexion_deg) / 6.0, -6.0, 2.5))
     leaned_deg = 0.5 * (down.lean_deg + up.lean_deg)
-    over_feet = float(np.clip((p.crouch_lean_deg - leaned_deg) / p.crouch_lean_scale_deg, -2.5, 2))
+    over_feet = float(np.clip((p.crouch_lean_deg - leaned_deg) / p.crouch_lean_scale_deg, -4, 2))
     squat += over_feet
     bent_deg = p.bend_flexion_low_deg if low_site else p.bend_flexion_high_deg
     bend = short + over_feet + float(np.clip((flexion_deg - bent_deg) / 5.0, -4.0, 3.0))
