@@ -243,7 +243,7 @@ class _Reader:
         posture = words[np.array(path.states)[which]].astype(np.int8)
         probability = np.array(path.probability, np.float32)[which]
         flat = lying.reshape(-1, MOTION_HZ).mean(axis=1) >= 0.5
-        posture[flat] = lying_side(self.seen.up_by_second)[flat]
+        posture[flat] = lying_side(self.seen.up_by_second, self.p.lying)[flat]
         posture[walking & ~flat] = Posture.WALKING
         probability[flat | walking] = np.nan
         if not self.site.sagittal:
@@ -311,7 +311,7 @@ class _Reader:
         """A held squat or bend, unless the wearer comes from moving and goes on moving."""
         p = self.p.posture
         unrest = min(down.before_radps, up.after_radps)
-        if unrest > p.crouch_unrest_radps or odds < p.told_odds:
+        if unrest > p.crouch_unrest_radps:
             return []
         bend = up.height_m < p.bend_depth_m
         kind = MovementKind.FORWARD_BEND if bend else MovementKind.SQUAT

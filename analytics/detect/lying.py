@@ -61,6 +61,11 @@ class LyingParameters:
     undirected_least_s: float = parameter(
         4.0, unit="s", reason="where forward is unknown a bend looks like lying, but is shorter"
     )
+    side_azimuth_deg: float = parameter(
+        35.0,
+        unit="deg",
+        reason="a back or chest on a mattress is flat within 30 deg, who lies on a side leans",
+    )
     roll_deg: float = parameter(
         35.0, unit="deg", reason="smallest turn of the azimuth that is a new position"
     )
@@ -127,12 +132,13 @@ def lying_mask(
     return lying
 
 
-def lying_side(up: NDArray[np.float64]) -> NDArray[np.int8]:
+def lying_side(up: NDArray[np.float64], parameters: LyingParameters) -> NDArray[np.int8]:
     """(n,) which way a lying trunk faces, from (3, n) up vectors."""
     ahead, left, _ = up
     facing = np.where(ahead > 0, Posture.LYING_SUPINE, Posture.LYING_PRONE)
     side = np.where(left > 0, Posture.LYING_RIGHT, Posture.LYING_LEFT)
-    return np.where(np.abs(ahead) >= np.abs(left), facing, side).astype(np.int8)
+    most = np.tan(np.radians(parameters.side_azimuth_deg))
+    return np.where(np.abs(left) <= most * np.abs(ahead), facing, side).astype(np.int8)
 
 
 def facing_seconds(up_by_second: NDArray[np.float64], p: LyingParameters) -> NDArray[np.int8]:

@@ -51,7 +51,7 @@ class PostureParameters:
         reason="of the peak speed: a drift faster than the movement leaves no proof of height",
         source="HAPT: every rise and descent stays below",
     )
-    per_drift_share: float = parameter(8.0, unit="1", reason="a third more: 14 times less sure")
+    per_drift_share: float = parameter(12.0, unit="1", reason="a fifth more: ten times less sure")
     unrest_radps: float = parameter(0.7, unit="rad/s", reason="activity at both edges, summed")
     per_unrest: float = parameter(1.5, unit="s/rad", reason="without rest the height is doubtful")
     lean_deg: float = parameter(
@@ -81,7 +81,7 @@ class PostureParameters:
         20.0, unit="s/rad", reason="0.1 rad/s more: seven times less sure"
     )
     told_odds: float = parameter(
-        -1.0, unit="1", reason="a change of state is not told of where its event speaks against it"
+        0.0, unit="1", reason="a change of state is told where its own event is rather one than not"
     )
     no_gyro: float = parameter(
         2.0, unit="1", reason="without a gyroscope height changes are much less certain"

@@ -222,7 +222,7 @@ def test_lying_begins_and_ends_with_its_turns() -> None:
     assert into.start / MOTION_HZ == pytest.approx(9.3, abs=0.7)
     assert into.stop / MOTION_HZ == pytest.approx(11.0, abs=0.7)
     assert out.start / MOTION_HZ == pytest.approx(31.4, abs=0.7)
-    assert lying_side(up[:, 400:401])[0] == Posture.LYING_SUPINE
+    assert lying_side(up[:, 400:401], LyingParameters())[0] == Posture.LYING_SUPINE
     assert tilt_deg(up[:, 500:501])[0] == pytest.approx(90, abs=3)
 
 
@@ -231,7 +231,7 @@ def test_a_deep_bend_is_not_lying_and_prone_is() -> None:
     assert not mask(bend).any()
     prone = lying_up(Wearer().hold(5).go(1.5, flexion=85).hold(15).go(1.5, flexion=0).hold(5))
     assert mask(prone).any()
-    assert lying_side(prone[:, 400:401])[0] == Posture.LYING_PRONE
+    assert lying_side(prone[:, 400:401], LyingParameters())[0] == Posture.LYING_PRONE
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_deep_bend_is_not_lying_and_prone_is() -> None:
 def test_lying_on_a_side(lateral: float, side: Posture) -> None:
     up = lying_up(Wearer().hold(5).go(2, lateral=lateral).hold(10))
     assert mask(up)[-100:].all()
-    assert lying_side(up[:, -50:-49])[0] == side
+    assert lying_side(up[:, -50:-49], LyingParameters())[0] == side
 
 
 def test_turning_over_is_counted_with_its_direction() -> None:
