@@ -97,7 +97,7 @@ def observe(
     owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)
     seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
     ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
-    rhythm = rhythmic_seconds(motion, parameters.rhythm) & ~walking
+    rhythm = rhythmic_seconds(motion, walking, parameters.rhythm)
     up_by_second = frames.up_by_second()
     return Observations(
         first_s=start_s,

@@ -42,26 +42,30 @@ class RhythmParameters:
     )
 
 
-def rhythmic_seconds(motion: Motion, parameters: RhythmParameters) -> NDArray[np.bool_]:
-    """(seconds,) True where up swings to and fro at a steady pace."""
+def rhythmic_seconds(
+    motion: Motion, walking: NDArray[np.bool_], parameters: RhythmParameters
+) -> NDArray[np.bool_]:
+    """(seconds,) True where up swings to and fro at a steady pace and nobody walks."""
     p = parameters
     width = p.window_s * _HZ
     up = motion.up.reshape(3, -1, MOTION_HZ // _HZ).mean(axis=2)
     swing = up - _around(up, width)
     power = np.einsum("ij,ij->j", swing, swing)
+    strength = _around(power, width)
+    strong = (strength[_HZ // 2 :: _HZ] > np.radians(p.swing_deg) ** 2) & ~walking
+    if np.count_nonzero(strong) < p.window_s:
+        return np.zeros_like(strong)
     low, high = round(p.shortest_s * _HZ), round(p.longest_s * _HZ)
     both = np.zeros((high - low + 3, len(power)))
-    own = np.full_like(both, 1e-9)
+    own = np.ones_like(both)
     for row, lag in enumerate(range(low - 1, high + 2)):
         part = slice(lag // 2, lag // 2 + len(power) - lag)
         both[row, part] = np.einsum("ij,ij->j", swing[:, lag:], swing[:, :-lag])
-        own[row, part] += 0.5 * (power[lag:] + power[:-lag])
-    likeness = _around(both, width) / _around(own, width)
+        own[row, part] = 0.5 * (strength[lag:] + strength[:-lag]) + 1e-9
+    likeness = (_around(both, width) / own)[:, _HZ // 2 :: _HZ]
     middle = likeness[1:-1]
     peak = (middle >= likeness[:-2]) & (middle >= likeness[2:])
-    steady = np.where(peak, middle, 0.0).max(axis=0) > p.least
-    steady &= _around(power, width) > np.radians(p.swing_deg) ** 2
-    found: NDArray[np.bool_] = steady[_HZ // 2 :: _HZ]
+    found: NDArray[np.bool_] = strong & (np.where(peak, middle, 0.0).max(axis=0) > p.least)
     return found
 
 

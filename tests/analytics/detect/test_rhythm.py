@@ -33,9 +33,10 @@ def seconds(n: int) -> np.ndarray:
 def test_rowing_and_cycling_are_rhythm(period_s: float, swing_deg: float) -> None:
     t = seconds(120)
     moving = (t > 20) & (t < 100)
-    found = rhythmic_seconds(
-        swinging(np.where(moving, swing_deg * np.sin(2 * np.pi * t / period_s), 0.0)), P
-    )
+    swing = swinging(np.where(moving, swing_deg * np.sin(2 * np.pi * t / period_s), 0.0))
+    found = rhythmic_seconds(swing, np.zeros(120, bool), P)
+    walking = np.arange(120) < 60
+    assert (rhythmic_seconds(swing, walking, P) == (found & ~walking)).all()
     assert len(found) == 120
     assert found[28:92].all()
     assert not found[:12].any()
@@ -44,10 +45,11 @@ def test_rowing_and_cycling_are_rhythm(period_s: float, swing_deg: float) -> Non
 
 def test_breathing_and_single_bends_are_not() -> None:
     t = seconds(90)
+    nobody_walks = np.zeros(90, bool)
     breathing = 0.5 * np.sin(2 * np.pi * t / 3.5)
     bends = sum(50 * np.exp(-(((t - at) / 0.8) ** 2)) for at in (20, 31, 47))
-    assert not rhythmic_seconds(swinging(breathing), P).any()
-    assert not rhythmic_seconds(swinging(breathing + bends), P).any()
+    assert not rhythmic_seconds(swinging(breathing), nobody_walks, P).any()
+    assert not rhythmic_seconds(swinging(breathing + bends), nobody_walks, P).any()
 
 
 def test_only_a_rhythm_that_lasts_is_exercise() -> None:
