@@ -243,6 +243,24 @@ def test_lying_on_a_side(lateral: float, side: Posture) -> None:
     assert lying_side(up[:, -50:-49], LyingParameters())[0] == side
 
 
+@pytest.mark.parametrize(
+    ("azimuth_deg", "posture"),
+    [
+        (30.0, Posture.LYING_SUPINE),
+        (40.0, Posture.LYING_RIGHT),
+        (140.0, Posture.LYING_RIGHT),
+        (150.0, Posture.LYING_PRONE),
+        (-40.0, Posture.LYING_LEFT),
+    ],
+)
+def test_the_side_begins_where_a_back_is_no_longer_flat(
+    azimuth_deg: float, posture: Posture
+) -> None:
+    angle = np.radians(azimuth_deg)
+    up = np.array([[np.cos(angle)], [np.sin(angle)], [0.0]])
+    assert lying_side(up, LyingParameters())[0] == posture
+
+
 def test_turning_over_is_counted_with_its_direction() -> None:
     wearer = Wearer().hold(5).lie_down().hold(6)
     wearer.go(1.5, flexion=-15, lateral=70).hold(6).go(1.5, flexion=-90, lateral=0).hold(6)
