@@ -114,7 +114,9 @@ class Excursion:
     positive: bool
     """Forward, to the right, to the left (rotation)."""
     jerk_mps3: float
-    """Hardest knock inside and shortly after."""
+    """Hardest knock inside."""
+    landing_mps3: float
+    """Hardest knock shortly after."""
     unrest_radps: float
     """Least activity shortly before or shortly after, whichever is less."""
     strength: float
@@ -174,7 +176,8 @@ def _measured(item: Excursion, motion: Motion, p: ExcursionParameters) -> Excurs
     after = motion.activity[item.stop : item.stop + rest + 1]
     return replace(
         item,
-        jerk_mps3=float(motion.jerk[item.start : item.stop + landing + 1].max()),
+        jerk_mps3=float(motion.jerk[item.start : item.stop + 1].max()),
+        landing_mps3=float(motion.jerk[item.stop : item.stop + landing + 1].max(initial=0.0)),
         unrest_radps=float(min(before, after.min() if len(after) else before)),
     )
 
@@ -220,6 +223,7 @@ def _peaks(
             rate_deg_s=float(rate_deg_s[starts[i] : stops[i]].max()),
             positive=positive,
             jerk_mps3=0.0,
+            landing_mps3=0.0,
             unrest_radps=0.0,
             strength=float(height_deg[i] / least_deg),
         )

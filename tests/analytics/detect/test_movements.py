@@ -128,7 +128,7 @@ def test_without_a_forward_axis_only_a_deep_bend_is_told() -> None:
 def excursion(kind: MovementKind, peak_s: float, height_deg: float = 40.0) -> Excursion:
     peak = round(peak_s * MOTION_HZ)
     return Excursion(
-        kind, peak - 10, peak, peak + 10, height_deg, 60.0, True, 20.0, 0.1, height_deg / 25
+        kind, peak - 10, peak, peak + 10, height_deg, 60.0, True, 20.0, 20.0, 0.1, height_deg / 25
     )
 
 
@@ -169,6 +169,13 @@ def test_what_counts_depends_on_the_site(
     kind: MovementKind, height_deg: float, posture: Posture, site: Site, expected: bool
 ) -> None:
     assert counted(excursion(kind, 10, height_deg), posture, site) is expected
+
+
+def test_falling_back_onto_a_seat_is_no_bend() -> None:
+    lean = replace(excursion(MovementKind.FORWARD_BEND, 10), landing_mps3=300.0)
+    assert not counted(lean, Posture.STANDING, WAIST)
+    assert counted(lean, Posture.SITTING, L5)
+    assert counted(lean, Posture.STANDING, CHEST)
 
 
 def test_who_may_as_well_stand_does_not_turn_in_the_trunk() -> None:
