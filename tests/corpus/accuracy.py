@@ -58,8 +58,8 @@ NOTES = """
 
 - **HAPT, false movements**: all of them are turns in bed of one wearer, who does turn over (gravity
   moves by 65-90 degrees around the trunk and back). The truth has no label for them.
-- **SisFall, hard negatives**: one fall back onto a chair is told as sitting down. The wearer stands
-  in the reference piece in front and sits in the recording, without a descent in between.
+- **SisFall, hard negatives**: a few falls back onto a chair are told as sitting down. The wearer
+  stands in the reference piece in front and sits in the recording, without a descent in between.
 - **SingleChest**: accelerometer only. Most false movements lie in the first minute, in which the
   sensor is put on while the label says sitting, or before it is worn.
 - **UMAFall**: 20 Hz with radio gaps, 15 s a recording, so one false movement is worth 1.6 an hour;
