@@ -106,16 +106,18 @@ def pulse_velocity(vertical: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) m/s: half the velocity gained before minus that gained after each sample, for the
     window with the strongest answer."""
     gained = np.concatenate(([0.0], np.cumsum(vertical))) * _DT
-    best = np.zeros(len(vertical))
+    best, size = np.zeros(len(vertical)), np.zeros(len(vertical))
     for width_s in _WIDTHS_S:
         n = round(width_s * MOTION_HZ)
         if len(vertical) <= 2 * n:
             continue
-        middle = gained[n:-n]
-        answer = middle - 0.5 * (gained[: -2 * n] + gained[2 * n :])
-        part = best[n : n + len(answer) - 1]
-        stronger = np.abs(answer[:-1]) > np.abs(part)
-        part[stronger] = answer[:-1][stronger]
+        answer = gained[: -2 * n - 1] + gained[2 * n : -1]
+        answer *= -0.5
+        answer += gained[n : -n - 1]
+        part = slice(n, n + len(answer))
+        own = np.abs(answer)
+        np.copyto(best[part], answer, where=own > size[part])
+        np.maximum(size[part], own, out=size[part])
     return best
 
 
