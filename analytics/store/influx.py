@@ -236,10 +236,13 @@ class InfluxStore:
         """See `Store.erase`. InfluxDB frees the space at its next compaction."""
         if _of(wearer) is None:
             return
-        self._delete(self.raw, "imu", _of(wearer))
-        self._delete(self.operations, "batch", _of(wearer))
-        for span in self.result_spans(wearer):
-            self._delete(self.results, _measurement(span.kind, span.version), _of(wearer))
+        # Without reading anything: ingest erases too, and has no right to read.
+        for database in (self.raw, self.operations, self.results):
+            if self.server.deletes_by_api:
+                self.server.delete(database, f'wearer="{check_wearer(wearer)}"')
+            else:
+                where = _where(_of(wearer))
+                self.server.ask(database, f"DELETE{where}", method="POST")
 
     def _known_fields(self) -> tuple[str, ...]:
         """Those of accel_x .. mag_z that any sensor in the database has."""

@@ -70,6 +70,12 @@ def prepare(server: InfluxServer, name: str, retention: Retention) -> list[str]:
 def keeps_for(server: InfluxServer, database: str) -> str | None:
     """How long a database keeps what it gets, in the server's words; None: for good. StoreError
     when there is no such database, or none that this log-in may see."""
+    if server.major == 2:  # its answer in InfluxQL says 0s whatever the bucket's retention
+        buckets = server.api("GET", "/api/v2/buckets", name=database).get("buckets", [])
+        if not buckets:
+            raise StoreError(f"InfluxDB shows no bucket {database!r}", "make it, or grant access")
+        seconds = sum(int(rule["everySeconds"]) for rule in buckets[0]["retentionRules"])
+        return f"{seconds // DAY_S} days" if seconds else None
     found = server.ask(database, f'SHOW RETENTION POLICIES ON "{database}"')
     # name, duration, shardGroupDuration, replicaN, default
     rows = [row for series in found for row in series.values]

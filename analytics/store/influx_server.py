@@ -100,6 +100,22 @@ class InfluxServer:
         except urllib3.exceptions.HTTPError as error:
             raise self._unreachable(error) from error
 
+    @property
+    def deletes_by_api(self) -> bool:
+        """Whether `delete` can be used: a 2.x with a token."""
+        return self.major == 2 and self._has_token
+
+    def delete(self, database: str, predicate: str) -> None:
+        """Remove the points of all time that a predicate of 2.x names."""
+        body = {"start": "1677-09-22T00:00:00Z", "stop": "2262-04-11T00:00:00Z"}
+        self.api(
+            "POST",
+            "/api/v2/delete",
+            {**body, "predicate": predicate},
+            bucket=database,
+            org=self.org or "-",
+        )
+
     def ask(self, database: str, statements: str, method: str = "GET") -> list[Series]:
         """Every series in the JSON answer to InfluxQL statements.
 
@@ -245,7 +261,7 @@ class InfluxServer:
                 f"check the token or the user and password, and their right to database "
                 f"{database!r}",
             )
-        if error.status == 404 or "not found" in text or (path, error.status) == ("/query", 400):
+        if error.status == 404 or "not found" in text or (path != "/write" and error.status == 400):
             return self._refused(text, database)
         if "field type conflict" in text:
             # all data would be refused: not for the dead letters
@@ -254,7 +270,7 @@ class InfluxServer:
                 f"database {database!r} holds `imu` fields of another type: give Trunkline "
                 "a database of its own, or drop that measurement",
             )
-        if error.status in {400, 413, 422}:
+        if path == "/write" and error.status in {400, 413, 422}:
             return RejectedError(
                 f"InfluxDB refused the data ({text})",
                 "check the retention policy and the field types of its database",
