@@ -203,7 +203,14 @@ class Uplink:
         sent.heard_s = now_s = time.monotonic()
         sent.at_s = {q: at_s for q, at_s in sent.at_s.items() if q > seq}
         sent.backlog = {q for q in sent.backlog if q > seq}
-        doubtful = [q for q, at_s in sent.at_s.items() if at_s < now_s - RESEND_S]
+        # Fresh batches stay uncommitted until the backlog before them is through: that is no reason
+        # to send them again, and would leave no room for the backlog.
+        is_through = self._backlog_id >= self._backlog_end
+        doubtful = [
+            q
+            for q, at_s in sent.at_s.items()
+            if at_s < now_s - RESEND_S and (is_through or q in sent.backlog)
+        ]
         if doubtful and not self._backlog:
             await self._resend(session, min(doubtful), BACKLOG_WINDOW)
 

@@ -26,6 +26,7 @@ from tests.servers import mosquitto
 RATE_HZ = 50.0
 PER_WEARER = 5
 EVERY_S = 2.0
+CONNECT_S = 400.0
 GROWTH_MB = 8.0
 """From the first quarter of the run to its last: below what Python's allocator moves by itself."""
 
@@ -60,6 +61,16 @@ def watch(made: Stack, seconds: float) -> dict[str, list[Reading]]:
     return found
 
 
+def all_stream(made: Stack, sensors: int) -> None:
+    """Wait until every sensor has been connected once: one adapter connects one after the other."""
+    end_s = time.monotonic() + CONNECT_S
+    while not all(len(made.air.truth(number).sent) for number in range(sensors)):
+        if time.monotonic() > end_s:
+            print("not every sensor was connected in time")
+            return
+        time.sleep(EVERY_S)
+
+
 def growth(readings: list[Reading]) -> tuple[float, int]:
     """(MB, descriptors) by which the last quarter is above the second."""
     quarter = max(1, len(readings) // 4)
@@ -78,6 +89,7 @@ def soak(folder: Path, binary: Path, hours: float, sensors: int, speed: float) -
     ):
         for name in ("ingest", "worker", "agent"):
             made.start(name)
+        all_stream(made, sensors)
         began_s = time.monotonic()
         try:
             found = watch(made, hours * 3600 / speed)
