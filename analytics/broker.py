@@ -33,6 +33,17 @@ class BrokerError(Exception):
         """Trying again without a change of settings cannot help."""
 
 
+class _ClosingSocket(ssl.SSLSocket):
+    """paho leaves the socket of a failed handshake open: a descriptor at every attempt."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where the broker is and how to enter it."""
@@ -111,6 +122,7 @@ class Broker:
     def _tls_context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self.tls_ca)
+            context.sslsocket_class = _ClosingSocket
             if self.tls_cert is not None:
                 context.load_cert_chain(self.tls_cert, self.tls_key)
         except (OSError, ssl.SSLError) as error:

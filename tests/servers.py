@@ -173,10 +173,10 @@ class Influx:
         _query(self, statement)
 
     def write(self, line: str) -> None:
-        """Write one line of line protocol."""
+        """Write one line of line protocol where the samples are."""
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         request = urllib.request.Request(
-            f"{self.url}/write?db={self.database}",
+            f"{self.url}/write?db={self.database}_raw",
             data=line.encode(),
             headers={"Authorization": f"Basic {login}"},
         )

@@ -226,9 +226,9 @@ async def test_influxdb_refuses_all_data_for_a_while(
             async with streaming(broker, tmp_path / "outbox.db") as wearer:
                 await until(lambda: said(caplog, "fields of another type") > 0, PATIENCE_S)
                 assert wearer.agent.outbox.batch_count() > 0
-                influx.query(f"DROP DATABASE {influx.database}")
+                influx.query(f"DROP DATABASE {influx.database}_raw")
                 await until(lambda: said(caplog, "has no database") > 0, PATIENCE_S)
-                influx.query(f"CREATE DATABASE {influx.database}")
+                influx.query(f"CREATE DATABASE {influx.database}_raw")
                 await wearer.more()
             assert server.clinic.dead_letters() == []
             assert_whole(server, wearer.sensor)
