@@ -69,10 +69,9 @@ NOTES = """
 """
 
 PEERS_NOTE = """
-Others: the best figure of other software or of a publication for the same question, measured on
-these sets by running that software (mobgap, skdh, KielMAT and the like) over all of their subjects,
-or as published where that is said; not measured again by `make accuracy`. A dash: nobody offers it,
-or no figure is known. What is found and what is true in one recording, in one page:
+Others: the best figure known of other software or of a publication for the same question, from
+public data of the same kind; not measured again by `make accuracy`, and not always on the same
+subjects. A dash: no figure is known. What is found and what is true in one recording, in one page:
 `trunkline analyse RECORDING --out RESULT --report PAGE.html` with the truth beside the recording.
 """
 PEERS = {

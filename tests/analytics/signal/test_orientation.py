@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 from vqf import offlineVQF  # type: ignore[import-untyped]
 
 from analytics.recording import read_recording
@@ -16,7 +15,6 @@ from analytics.signal.frames import MOTION_HZ, Readings, joined, pair_means
 from analytics.signal.grid import GridParameters
 from analytics.signal.orientation import Bias, frames_of
 from analytics.signal.stream import ReadingStream
-from analytics.signal.turns import turned
 from tests.analytics.signals import Wearer, busy_day, played
 
 
@@ -29,16 +27,6 @@ def readings_of(accel: np.ndarray, gyro: np.ndarray | None) -> Readings:
     n = len(accel) // 50 * 50
     turning = None if gyro is None else pair_means(gyro[:n].T)
     return Readings(0, np.ones(n, bool), accel[:n].T.copy(), turning)
-
-
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 65, 700])
-def test_turns_are_the_product_of_small_rotations(n: int) -> None:
-    rate = np.random.default_rng(n).normal(0.0, 1.0, (3, n))
-    now, steps = Rotation.identity(), [np.eye(3)]
-    for i in range(1, n):
-        now = now * Rotation.from_rotvec((rate[:, i - 1] + rate[:, i]) / 2 * 0.04)
-        steps.append(now.as_matrix())
-    assert np.allclose(turned(rate, 0.04), np.moveaxis(steps, 0, 2), atol=1e-5)
 
 
 def test_up_with_and_without_gyroscope_and_in_pieces() -> None:
