@@ -79,8 +79,8 @@ async def test_recording_comes_out_as_it_went_in(
 
 async def test_ticks_wrap_on_the_air(add: Add) -> None:
     wrap_ns = round(2**32 * TICK_NS)
-    sensor, link = await add("metamotion", 25, 20, clock_start_ns=wrap_ns - 10 * 10**9)
-    await link.start(rate_hz=25.0)
+    sensor, link = await add("metamotion", 12.5, 90, clock_start_ns=wrap_ns - 60 * 10**9)
+    await link.start(rate_hz=12.5)
     await to_the_end(link, sensor)
     raw = [
         int.from_bytes(push.data[3:7], "little")
