@@ -1,4 +1,8 @@
-"""Walking bouts: walking seconds put together with their steps."""
+"""Walking bouts: walking seconds put together with their steps; bouts without a rest are one walk.
+
+A walk is prolonged from the bout on with which it goes past the wearer's limit, short breaks
+included. That one bout says so, so that prolonged bouts are as many as prolonged walks.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,12 @@ class BoutState:
     regularity_s: int = 0
     steps: list[NDArray[np.int64]] = field(default_factory=list)
     """Steps that may still belong to a bout."""
+    walk_start_s: int | None = None
+    """Start of the first bout of the present walk."""
+    walk_end_s: int = 0
+    """End of its last bout so far."""
+    told: bool = False
+    """Whether a bout of it was prolonged."""
 
 
 def bouts(
@@ -87,8 +97,18 @@ def _close(
         step_ns=own,
         cadence_spm=_cadence(own),
         step_regularity=(state.regularity_sum / state.regularity_s if state.regularity_s else None),
-        prolonged=end_s - start_s >= 60.0 * walking_parameters.prolonged_min,
+        prolonged=_goes_past_the_limit(state, start_s, end_s, walking_parameters),
     )
+
+
+def _goes_past_the_limit(state: BoutState, start_s: int, end_s: int, p: WalkingParameters) -> bool:
+    """Whether the walk to which this bout belongs becomes prolonged with it."""
+    if state.walk_start_s is None or start_s - state.walk_end_s > p.rest_s:
+        state.walk_start_s, state.told = start_s, False
+    state.walk_end_s = end_s
+    passes = not state.told and end_s - state.walk_start_s >= 60.0 * p.prolonged_min
+    state.told |= passes
+    return passes
 
 
 def _cadence(step_ns: NDArray[np.int64]) -> float | None:

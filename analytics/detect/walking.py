@@ -46,6 +46,9 @@ class WalkingParameters:
     prolonged_min: float = parameter(
         10.0, unit="min", reason="no validated threshold exists: a personal setting"
     )
+    rest_s: float = parameter(
+        60.0, unit="s", reason="a shorter break is no rest: what follows is the same walk"
+    )
 
 
 def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np.bool_]:

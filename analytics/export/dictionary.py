@@ -265,7 +265,7 @@ WALKING_BOUTS: Final = Table(
             "too few steps",
         ),
         Column(
-            "prolonged", "bool", "", "longer than the wearer's own limit without a rest", "unknown"
+            "prolonged", "bool", "", "with it a walk without a rest passes the own limit", "unknown"
         ),
     ),
 )
@@ -354,7 +354,11 @@ DAYS: Final = Table(
         ),
         Column("walking_bouts", "int32", "bouts", "walking bouts begun", _NOT_WORN),
         Column(
-            "prolonged_bouts", "int32", "bouts", "walking bouts beyond the own limit", _NOT_WORN
+            "prolonged_bouts",
+            "int32",
+            "walks",
+            "walks without a rest beyond the own limit",
+            _NOT_WORN,
         ),
         *(
             Column(f"{kind}_count", "int32", "movements", f"movements of kind {kind}", _NOT_WORN)

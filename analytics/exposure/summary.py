@@ -56,7 +56,7 @@ class Exposure:
     slouch_episodes: int | None
     walking_bouts: int | None
     prolonged_bouts: int | None
-    """walking bouts beyond the wearer's own limit"""
+    """walks without a rest that passed the wearer's own limit"""
     movements: Mapping[str, int | None]
     """count of each kind of movement; None where the sensor cannot tell this kind"""
     gap_min: float

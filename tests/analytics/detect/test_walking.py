@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analytics.detect.bouts import BoutState, bouts
+from analytics.detect.findings import WalkingBout
 from analytics.detect.steps import StepParameters, step_period, steps_of
 from analytics.detect.walking import WalkingParameters, walking_seconds
 from analytics.signal.frames import Frames
@@ -63,6 +64,10 @@ def test_noise_has_no_steps() -> None:
 
 
 def fed(parts: list[np.ndarray], steps: np.ndarray) -> list[tuple[int, int, int]]:
+    return [(b.start_ns, b.end_ns, len(b.step_ns)) for b in walked(parts, steps)]
+
+
+def walked(parts: list[np.ndarray], steps: np.ndarray) -> list[WalkingBout]:
     state, found, at = BoutState(), [], 0
     for part in [*parts, np.empty(0, bool)]:
         end = at + len(part)
@@ -78,7 +83,7 @@ def fed(parts: list[np.ndarray], steps: np.ndarray) -> list[tuple[int, int, int]
             ends=not len(part),
         )
         at = end
-    return [(b.start_ns, b.end_ns, len(b.step_ns)) for b in found]
+    return found
 
 
 def test_bouts_do_not_depend_on_where_blocks_end() -> None:
@@ -91,3 +96,16 @@ def test_bouts_do_not_depend_on_where_blocks_end() -> None:
     assert whole[0][0] == 9 * 10**9
     for cuts in ([10], [20, 50], [30, 31, 89, 95], list(range(1, 100))):
         assert fed(np.split(walking, cuts), step_ns) == whole
+
+
+@pytest.mark.parametrize(
+    ("break_s", "prolonged"),
+    [(45, [False, True, False]), (75, [False, False, False])],
+)
+def test_a_walk_without_a_rest_is_prolonged_once(break_s: int, prolonged: list[bool]) -> None:
+    walking = np.ones(3 * 400 + 2 * break_s, bool)
+    for start in (400, 800 + break_s):
+        walking[start : start + break_s] = False
+    for cuts in ([], [100, 420, 430, 900], list(range(7, len(walking), 7))):
+        found = walked(np.split(walking, cuts), np.empty(0, np.int64))
+        assert [bout.prolonged for bout in found] == prolonged
