@@ -27,9 +27,8 @@ def test_what_influxdb_holds_is_audited_by_the_worker(influxd_bin: Path, tmp_pat
     with influxd(influxd_bin, tmp_path / "influx") as server:
         admin = InfluxStore(server.url, server.database, user=server.user, password=server.password)
         admin.write_batches(stored("w1", batch(0, seq=0), batch(50, seq=1), batch(150, seq=2)))
-        secrets = make_accounts(
-            InfluxServer(server.url, user=server.user, password=server.password), server.database
-        )
+        server_api = InfluxServer(server.url, user=server.user, password=server.password)
+        secrets = make_accounts(server_api, server.database, ["worker"])
         worker = InfluxStore(
             server.url,
             server.database,
