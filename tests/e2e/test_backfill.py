@@ -196,7 +196,8 @@ async def test_a_minute_out_of_range_is_fetched(broker: Mosquitto, tmp_path: Pat
     # its time is that of the stream before, and as good as the batches say
     begins = sum(batch.n for batch in batches[:first])
     ends = begins + sum(batch.n for batch in backfilled)
-    assert np.ptp(off_ns[begins - 1 : ends]) < 1_000_000
+    # within 1 ms of the real clock: the fit sees delays of this machine, and SPEED multiplies them
+    assert np.ptp(off_ns[begins - 1 : ends]) < 1_000_000 * SPEED
     assert np.abs(off_ns[begins:ends]).max() <= max(batch.clock_err_ns for batch in backfilled)
     assert batches[last + 1].flags & Flag.NEW_LINK
     assert made.states == [

@@ -262,7 +262,9 @@ async def test_what_an_earlier_stream_still_sends_is_not_taken_for_this_one(
     values = np.concatenate([b.channels["accel"].si()[:, 0] for b in desk.batches])
     numbers = np.rint(values / 9.80665e-3).astype(int)
     starts = np.cumsum([b.n for b in desk.batches])[:-1]
-    gaps = np.flatnonzero((np.diff(numbers) != 1) & (np.diff(numbers) > 0)) + 1
+    # a last packet of the old stream may be under way when the new one starts; up to four samples
+    # are no gap to the agent
+    gaps = np.flatnonzero(np.diff(numbers) > 5) + 1
     assert set(gaps) <= set(starts), [(numbers[i - 1], numbers[i]) for i in gaps]
     assert len(gaps) >= 3
 
