@@ -309,7 +309,9 @@ class Pipeline:
                 (posture == Posture.SITTING) & ~_changing(reading.movements, start_s, stop_s),
                 state.slouch,
                 directed=self._site.sagittal,
-                enter_deg=p.slouch.enter_deg(self.context.placement),
+                enter_deg=p.slouch.enter_deg(
+                    self.context.placement, self.context.calibration.slouch_range
+                ),
                 parameters=p.slouch,
             )
         episodes, state.slouch.closed = tuple(state.slouch.closed), []

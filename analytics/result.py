@@ -20,7 +20,7 @@ from analytics.detect.findings import (
 )
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
 from analytics.detect.site import Site
-from analytics.detect.slouch import OBSERVABLE_AT
+from analytics.detect.slouch import OBSERVABLE_AT, REPEATABLE_DEG
 from analytics.exposure.timeline import runs_of
 from analytics.pipeline import SensorContext
 from analytics.signal.calibration import Calibration
@@ -49,7 +49,9 @@ def document(
         "timeline": _timeline(timelines),
         "movements": [_timed(m, movement_body(m)) for m in findings.movements] if findings else [],
         "slouch_episodes": (
-            [_timed(e, slouch_body(e)) for e in findings.slouch_episodes] if findings else []
+            [_timed(e, slouch_body(e, context)) for e in findings.slouch_episodes]
+            if findings
+            else []
         ),
         "walking_bouts": [_timed_bout(b) for b in findings.walking_bouts] if findings else [],
         "gait_signs": [],
@@ -69,7 +71,7 @@ def results(findings: Findings, context: SensorContext) -> list[Result]:
     out = list(_minutes(findings.timelines))
     out += [Result("movement", m.start_ns, m.end_ns, movement_body(m)) for m in findings.movements]
     out += [
-        Result("slouch_episode", e.start_ns, e.end_ns, slouch_body(e))
+        Result("slouch_episode", e.start_ns, e.end_ns, slouch_body(e, context))
         for e in findings.slouch_episodes
     ]
     out += [
@@ -146,7 +148,14 @@ def _calibration(findings: Findings | None, calibration: Calibration) -> dict[st
         "reference_posture": calibration.reference_posture,
         "still": calibration.still if reference is not None else None,
         "age_s": age_s,
+        "slouch_range_deg": _slouch_range(calibration),
     }
+
+
+def _slouch_range(calibration: Calibration) -> list[float] | None:
+    """Flexion while sitting tall and in the deepest slouch."""
+    known = calibration.slouch_range
+    return None if known is None else [round(known.tall_deg, 1), round(known.deepest_deg, 1)]
 
 
 def _neutral(findings: Findings | None) -> dict[str, Any]:
@@ -188,10 +197,21 @@ def movement_body(movement: Movement) -> dict[str, Any]:
     }
 
 
-def slouch_body(episode: SlouchEpisode) -> dict[str, Any]:
-    """JSON of a slouch episode without its times."""
+def slouch_body(episode: SlouchEpisode, context: SensorContext) -> dict[str, Any]:
+    """JSON of a slouch episode without its times.
+
+    told_as: slouch where the flexion lies within what this wearer reaches by slouching, else
+    flexed_trunk: slouching, a lean from the hips, or both.
+    """
+    known = context.calibration.slouch_range
+    share_pct, within = None, False
+    if known is not None:
+        share_pct = 100.0 * (episode.mean_deg - known.tall_deg) / known.span_deg
+        within = episode.mean_deg <= known.deepest_deg + REPEATABLE_DEG
     return {
+        "told_as": "slouch" if within else "flexed_trunk",
         "mean_deg": _rounded(episode.mean_deg, 1),
+        "mean_range_pct": _rounded(share_pct, 0),
         "dose": _rounded(episode.dose, 2),
         "minutes": _rounded(episode.minutes, 2),
         "minutes_low": _rounded(episode.minutes_low, 2),

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from analytics.detect.dips import DipParameters
 from analytics.detect.excursions import ExcursionParameters
+from analytics.detect.guided_parameters import GuidedParameters
 from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
 from analytics.detect.pulses import PulseParameters
@@ -38,6 +39,7 @@ class Parameters:
     grid: GridParameters = field(default_factory=GridParameters)
     wear: WearParameters = field(default_factory=WearParameters)
     mounting: MountingParameters = field(default_factory=MountingParameters)
+    guided: GuidedParameters = field(default_factory=GuidedParameters)
     neutral: NeutralParameters = field(default_factory=NeutralParameters)
     lying: LyingParameters = field(default_factory=LyingParameters)
     pulses: PulseParameters = field(default_factory=PulseParameters)

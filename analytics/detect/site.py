@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from analytics.signal.calibration import Calibration, ForwardSource, UpSource
 
-_LOW: Final = frozenset({"waist", "pelvis", "L5"})
+LOW: Final = frozenset({"waist", "pelvis", "L5"})
 """Placements that follow the pelvis: sitting tilts them backward, bending hardly turns them."""
 _FIXED_LOW: Final = frozenset({"pelvis", "L5"})
 """Fixed to the body, so that small bends of a seated wearer can be told; on a belt they cannot."""
@@ -37,7 +37,7 @@ class Site:
         """The site of a placement and what is known of its mounting."""
         upright = calibration.up is not UpSource.UNKNOWN
         return cls(
-            low=placement in _LOW,
+            low=placement in LOW,
             fixed_low=placement in _FIXED_LOW,
             gyro=has_gyro,
             slow=rate_hz < _LEAST_RATE_HZ,

@@ -3,7 +3,9 @@
 The angle is trunk flexion from the wearer's own upright sitting (or standing) neutral. Thresholds
 come from static holds: at T12 7.5 deg separates 98 % of slouched from 98 % of upright holds, at T4
 and the sternum 12 deg does; at the waist nothing does (area under the curve 0.70), so no answer is
-given there.
+given there. A wearer who has shown sitting tall and the deepest slouch has a personal range: the
+angle then counts from sitting tall, and more flexion than the deepest slouch is a lean from the
+hips as well, which one sensor cannot tell apart. Such an episode is "flexed trunk".
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ from numpy.typing import NDArray
 
 from analytics.detect.findings import SECOND_NS, SlouchEpisode
 from analytics.signal.angles import Angles
+from analytics.signal.calibration import SlouchRange
 from analytics.signal.masks import hysteresis
 from analytics.signal.parameter import parameter
 
 OBSERVABLE_AT: Final = frozenset({"T12", "T10", "T4", "C7", "sternum", "upper_back"})
 LOW_THRESHOLD_AT: Final = frozenset({"T12", "T10"})
+REPEATABLE_DEG: Final = 3.0
+"""Two measurements of the same trunk tilt differ by no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,17 @@ class SlouchParameters:
         2.9, unit="min", reason="half of the creep is gone after 2 min: 2 / ln 2", source="ibid."
     )
 
-    def enter_deg(self, placement: str | None) -> float:
-        """Threshold for a placement."""
+    range_share: float = parameter(
+        0.7, unit="1", reason="of the personal range: a stiff wearer's threshold must be in reach"
+    )
+
+    def enter_deg(self, placement: str | None, known: SlouchRange | None = None) -> float:
+        """Threshold for a placement, from the neutral; within the personal range where known."""
         low = placement in LOW_THRESHOLD_AT
-        return self.enter_low_trunk_deg if low else self.enter_high_trunk_deg
+        least_deg = self.enter_low_trunk_deg if low else self.enter_high_trunk_deg
+        if known is None:
+            return least_deg
+        return known.tall_deg + min(least_deg, self.range_share * known.span_deg)
 
 
 @dataclass(slots=True)

@@ -203,7 +203,21 @@ SLOUCH_EPISODES: Final = Table(
     (
         _START,
         _END,
+        Column(
+            "told_as",
+            "string",
+            "",
+            "slouch, or flexed_trunk where a lean from the hips cannot be told apart",
+            "not computed",
+        ),
         Column("mean_deg", "float32", "degree", "mean flexion against upright", _UNKNOWN),
+        Column(
+            "mean_range_pct",
+            "float32",
+            "%",
+            "mean flexion within the personal range: 0 sitting tall, 100 the deepest slouch",
+            "no range was shown in a guided calibration",
+        ),
         Column(
             "dose",
             "float32",

@@ -1,7 +1,8 @@
 """From sensor axes to trunk axes: x forward, y left, z up while the wearer is upright.
 
 Up comes from gravity in the upright reference, forward from the mounting that the metadata state or
-from the data. What is not known stays unknown: without forward there is a tilt but no flexion.
+from the data. What is not known stays unknown: without forward there is a tilt but no flexion. A
+guided calibration (stand, sit tall, slouch, bend, walk) is made by detect.guided.
 """
 
 from __future__ import annotations
@@ -42,9 +43,25 @@ class UpSource(StrEnum):
 class ForwardSource(StrEnum):
     """Where the forward direction of a calibration comes from, best first."""
 
+    BEND = "bend"
     AXES = "axes"
     WALKING = "walking"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SlouchRange:
+    """How far this wearer slouches: flexion from the neutral, or tilt where forward is unknown."""
+
+    tall_deg: float
+    """Sitting tall."""
+    deepest_deg: float
+    """The deepest slouch; more flexion than that takes a lean from the hips."""
+
+    @property
+    def span_deg(self) -> float:
+        """From sitting tall to the deepest slouch."""
+        return self.deepest_deg - self.tall_deg
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,8 @@ class Calibration:
     """standing or sitting: the posture that zero flexion belongs to; None when not known."""
     still: bool
     """False when the wearer moved during the reference: the neutral is then rough."""
+    slouch_range: SlouchRange | None = None
+    """None when it was never shown, or does not show at this place of the trunk."""
 
 
 def sensor_axis(name: str | None) -> NDArray[np.float64] | None:

@@ -19,7 +19,7 @@ from analytics.detect.findings import (
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
 from analytics.pipeline import SensorContext
 from analytics.result import document, observable, provenance, results
-from analytics.signal.calibration import calibrate
+from analytics.signal.calibration import SlouchRange, calibrate
 
 NOTHING = (np.empty(0, np.int64), np.empty((0, 3)), None)
 S = 10**9
@@ -72,6 +72,20 @@ def test_the_document_is_strict_json_with_relative_times() -> None:
     empty = document(None, context(), Parameters())
     assert empty["timeline"]["time_s"] == []
     assert empty["movements"] == []
+
+
+def test_a_lean_is_told_from_a_slouch_only_within_the_range_that_was_shown() -> None:
+    def told(deepest_deg: float | None) -> tuple[str, float | None]:
+        known = None if deepest_deg is None else SlouchRange(-4.0, deepest_deg)
+        shown = replace(context().calibration, slouch_range=known)
+        (made,) = document(findings(), replace(context(), calibration=shown), Parameters())[
+            "slouch_episodes"
+        ]
+        return made["told_as"], made["mean_range_pct"]
+
+    assert told(None) == ("flexed_trunk", None)
+    assert told(20.0) == ("slouch", 68.0)
+    assert told(9.0) == ("flexed_trunk", 126.0)
 
 
 def test_every_minute_with_rows_is_one_result() -> None:

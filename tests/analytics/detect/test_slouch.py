@@ -7,6 +7,7 @@ import pytest
 
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchParameters, SlouchState, close, slouch
 from analytics.signal.angles import Angles
+from analytics.signal.calibration import SlouchRange
 
 P = SlouchParameters()
 
@@ -42,6 +43,13 @@ def minutes(*parts: tuple[float, float]) -> np.ndarray:
 def test_it_is_entered_above_and_left_three_degrees_below() -> None:
     out, _ = run([5, 7.9, 8.1, 6, 5.1, 4.9, 6])
     assert out.tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_the_threshold_lies_inside_the_range_that_the_wearer_has_shown() -> None:
+    assert P.enter_deg("T12") == 7.5
+    assert P.enter_deg("sternum") == 12.0
+    assert P.enter_deg("T12", SlouchRange(-6.0, 20.0)) == pytest.approx(1.5)
+    assert P.enter_deg("T12", SlouchRange(2.0, 8.0)) == pytest.approx(6.2)
 
 
 def test_who_does_not_sit_or_is_not_measured_is_not_judged() -> None:
