@@ -8,6 +8,7 @@ again. The queue is cleared only after the results are written, so a crash loses
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +18,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analytics.day_reading import days_to_keep, keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.pipeline import SensorContext
 from analytics.signal.calibration import calibrate
 from analytics.store.arrivals import Arrival
-from analytics.store.base import Store, StoreError
+from analytics.store.base import PRESENT, Store, StoreError
 from analytics.store.clinic import Clinic
-from analytics.store.records import Hold, WearerSettings
+from analytics.store.records import Hold, Wearer, WearerSettings
 from analytics.track import Track, TrackKey
 from wire.messages import Placement
 
@@ -43,6 +45,12 @@ TRUNK_PLACEMENTS = (
 )
 """Where a sensor tells about the trunk, best first: of several sensors the first one is used."""
 
+SETTLED_S = 60.0
+"""A day is summed up when nothing has come for so long: any write drops its sum, and the pages
+read a day that has none as it is."""
+SUMMED_DAYS = 400
+"""So many days back sums are made again where there are none (an older version wrote the results,
+or the worker was ended before it could)."""
 REPEAT_SHARE = 10
 """Late samples start a day again at most as often as keeps this work under a tenth of the time."""
 
@@ -67,6 +75,8 @@ class _Running:
     setup: _Setup
     rebuilt_s: float
     cost_s: float
+    changed_s: float
+    """When results were last written that are not in the day's sum; infinite: all are."""
 
 
 class Worker:
@@ -86,6 +96,8 @@ class Worker:
         self._overrides = overrides or {}
         self._parameters = parameters or Parameters()
         self._running: dict[TrackKey, _Running] = {}
+        self._unsummed: list[tuple[str, Day]] | None = None
+        """Days of before the start that need a sum, the next one last; None: not looked for."""
 
     def run(self, stop: threading.Event, poll_s: float = 0.5) -> None:
         """Work until `stop` is set; a store that does not answer is waited for."""
@@ -114,6 +126,7 @@ class Worker:
                 if not self._compute(TrackKey(wearer, sensor, day), part):
                     put_off |= {item.id for item in part}
         self._retire()
+        self._sum_up(idle=not arrivals)
         done = [item.id for item in arrivals if item.id not in put_off]
         self._clinic.clear_arrivals(done)
         return len(done)
@@ -125,10 +138,12 @@ class Worker:
         if running is not None and running.setup == self._setup(key):
             if not any(_comes_late(item, running) for item in arrivals):
                 running.track.advance(newest_ns)
+                running.changed_s = time.monotonic()
                 return True
             pause_s = REPEAT_SHARE * running.cost_s
             if time.monotonic() - running.rebuilt_s < pause_s:
                 running.track.advance(newest_ns)
+                running.changed_s = time.monotonic()
                 return False
         return self._rebuild(key)
 
@@ -139,7 +154,7 @@ class Worker:
         track = Track(key, self._store, self._context(key, setup), parameters)
         track.advance(key.day.end_ns)
         ended_s = time.monotonic()
-        self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s)
+        self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s, ended_s)
         return True
 
     def recompute(self, wearer: str, day: Day) -> bool:
@@ -161,6 +176,42 @@ class Worker:
                 newest[pair] = key.day
         for key in [k for k in self._running if k.day != newest[k.wearer, k.sensor]]:
             self._running.pop(key).track.finish()
+            keep_day(self._store, key.wearer, key.day)
+
+    def _sum_up(self, *, idle: bool) -> None:
+        """One day at most: a tick stays short."""
+        now_s = time.monotonic()
+        for key, running in self._running.items():
+            if now_s - running.changed_s > SETTLED_S:
+                keep_day(self._store, key.wearer, key.day)
+                running.changed_s = math.inf
+                return
+        if not idle:
+            return
+        if self._unsummed is None:
+            self._unsummed = [
+                (wearer.wearer, day)
+                for wearer in self._clinic.wearers()
+                for day in self._days_to_keep(wearer)
+            ]
+        if self._unsummed:
+            wearer, day = self._unsummed.pop()
+            if not any(key.wearer == wearer and key.day == day for key in self._running):
+                keep_day(self._store, wearer, day)
+
+    def _days_to_keep(self, wearer: Wearer) -> list[Day]:
+        zone = ZoneInfo(wearer.time_zone)
+        spans = [
+            span
+            for span in self._store.result_spans(wearer.wearer)
+            if span.version == PRESENT and span.kind == "timeline_runs"
+        ]
+        if not spans:
+            return []
+        first, last = Day.at(spans[0].first_ns, zone), Day.at(spans[0].last_ns, zone)
+        count = min((last.date - first.date).days + 1, SUMMED_DAYS)
+        days = [last.plus(n - count + 1) for n in range(count)]
+        return days_to_keep(self._store, wearer.wearer, days)
 
     # --- what the clinic knows -------------------------------------------------------------
 

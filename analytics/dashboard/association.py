@@ -9,6 +9,7 @@ import numpy as np
 from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from numpy.typing import NDArray
 
 from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.clinician import zone_of
@@ -46,7 +47,7 @@ _kept: dict[tuple[str, Day], tuple[int, Association]] = {}
 @blueprint.get("/wearers/<wearer>/association")
 @requires(Permission.WEARER)
 def show(wearer: str) -> ResponseReturnValue:
-    """The answer over the last days, computed once a day and whenever the diary grows."""
+    """The answer over the last days, computed again when what it rests on has changed."""
     current_app.extensions["view_log"].page(current_user.name, [wearer], "association")
     today = readings().today(zone_of(wearer))
     first = today.plus(-DAYS)
@@ -67,22 +68,19 @@ def show(wearer: str) -> ResponseReturnValue:
 
 
 def _answer(wearer: str, first: Day, diary: list[DiaryEntry]) -> Association:
-    key = (wearer, first)
-    said = hash(tuple((e.id, e.at_ns, e.severity) for e in diary))
-    kept = _kept.get(key)
+    days = readings().days(wearer, [first.plus(n) for n in range(DAYS)])
+    worn = [n for n, day in enumerate(days) if day.exposure.worn_min]
+    begin = worn[0] if worn else 0  # days before the first are no holes
+    exposures, pain = exposures_of(days[begin:]), pain_of(diary, first.plus(begin))
+    rests_on = (exposures.hourly_amount, exposures.hourly_worn_min, pain.day, pain.hour)
+    said = hash(tuple(np.asarray(array).tobytes() for array in (*rests_on, pain.severity)))
+    kept = _kept.get((wearer, first))
     if kept is None or kept[0] != said:
-        found = readings()
-        days = [found.day(wearer, first.plus(n)).exposure for n in range(DAYS)]
-        worn = [n for n, day in enumerate(days) if day.exposure.worn_min]
-        begin = worn[0] if worn else 0  # days before the first are no holes
         parameters = dataclasses.replace(AssociationParameters(), permutations=PERMUTATIONS)
-        answer = associate(
-            exposures_of(days[begin:]), pain_of(diary, first.plus(begin)), parameters
-        )
         for old in [k for k in _kept if k[1] != first]:
             del _kept[old]
-        _kept[key] = (said, answer)
-    return _kept[key][1]
+        kept = _kept[wearer, first] = (said, associate(exposures, pain, parameters))
+    return kept[1]
 
 
 def exposures_of(days: list[DayExposure]) -> Exposures:
@@ -91,14 +89,18 @@ def exposures_of(days: list[DayExposure]) -> Exposures:
     worn = np.full((len(days), HOURS), np.nan)
     for d, day in enumerate(days):
         for hour in day.hours:
-            at = (d, hour.hour.hour)
-            if hour.exposure.worn_min is not None:
-                worn[at] = np.nansum([worn[at], hour.exposure.worn_min])
-            for t, trigger in enumerate(TRIGGERS.values()):
-                value = trigger(hour.exposure)
-                if value is not None:
-                    amount[(t, *at)] = np.nansum([amount[(t, *at)], value])
+            if hour.exposure.worn_min is None:
+                continue
+            values = [trigger(hour.exposure) for trigger in TRIGGERS.values()]
+            _add(worn[d], hour.hour.hour, hour.exposure.worn_min)
+            for row, value in zip(amount[:, d], values, strict=True):
+                _add(row, hour.hour.hour, value)
     return Exposures.from_hours(days[0].date, tuple(TRIGGERS), amount, worn)
+
+
+def _add(hours: NDArray[np.float64], hour: int, value: float | None) -> None:
+    if value is not None:
+        hours[hour] = value if np.isnan(hours[hour]) else hours[hour] + value
 
 
 def pain_of(diary: list[DiaryEntry], first: Day) -> Pain:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from analytics.day_reading import DayReading, read_day
+from analytics.day_reading import DayReading, read_day, read_days
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.summary import Exposure
+from analytics.exposure.summary import DayExposure, Exposure
 from analytics.exposure.timeline import MINUTE_S
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
@@ -23,9 +22,6 @@ COMPARED_DAYS = 7
 _NO_SECOND: dict[str, list[Any]] = {
     name: [None] for name in ("posture", "trunk_flexion_deg", "slouched", "worn")
 }
-KEPT_S = 600.0
-"""How long the past days behind a comparison are kept: they hardly ever change, and reading them
-for every wearer of a list is most of its cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,6 @@ class Readings:
         self._store = store
         self._clinic = clinic
         self.clock_ns = clock_ns
-        self._before: dict[tuple[str, Day], tuple[float, list[Exposure]]] = {}
 
     def today(self, zone: ZoneInfo) -> Day:
         return Day.at(self.clock_ns(), zone)
@@ -70,18 +65,14 @@ class Readings:
         """One local day."""
         return read_day(self._store, wearer, day)
 
+    def days(self, wearer: str, days: Sequence[Day]) -> list[DayExposure]:
+        """Exposure of consecutive local days without their timelines; weeks are read quickly."""
+        return read_days(self._store, wearer, days)
+
     def before(self, wearer: str, today: Day) -> list[Exposure]:
-        """The COMPARED_DAYS before today, for comparison only: up to KEPT_S old."""
-        key, now_s = (wearer, today), time.monotonic()
-        kept = self._before.get(key)
-        if kept is None or now_s - kept[0] > KEPT_S:
-            earlier = [today.plus(-n) for n in range(COMPARED_DAYS, 0, -1)]
-            found = [self.day(wearer, day).exposure.exposure for day in earlier]
-            self._before = {
-                other: entry for other, entry in self._before.items() if now_s - entry[0] <= KEPT_S
-            } | {key: (now_s, found)}
-            kept = self._before[key]
-        return kept[1]
+        """The COMPARED_DAYS before today."""
+        earlier = [today.plus(-n) for n in range(COMPARED_DAYS, 0, -1)]
+        return [day.exposure for day in self.days(wearer, earlier)]
 
     def now(self, wearer: str) -> Now:
         """The last second of which anything is known, if it is recent."""

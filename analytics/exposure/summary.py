@@ -35,6 +35,7 @@ sedentary breaks (Healy et al. 2008: at least one minute)."""
 ITEM_KINDS = ("movement", "slouch_episode", "walking_bout", "quality")
 """Kinds of results that exposure reads beside `timeline`."""
 
+WORN_POSTURES = tuple(word for word in POSTURES if word != "not_worn")
 MINUTE_NS = 60_000_000_000
 
 _Figure = TypeVar("_Figure", int, float, "Band")
@@ -182,10 +183,7 @@ def exposure(line: Timeline, items: Sequence[Item], start_ns: int, end_ns: int) 
     worn_min = float(worn.sum()) / 60 if (part.worn != NO_DATA).any() else None
     gap_min = (end_ns - start_ns) / MINUTE_NS - float((part.worn != NO_DATA).sum()) / 60
     if not worn_min:
-        return Exposure(
-            start_ns, end_ns, worn_min, None, None, None, None, None, None,
-            dict.fromkeys(MOVEMENTS), gap_min, None, None, None,
-        )  # fmt: skip
+        return not_worn(start_ns, end_ns, worn_min=worn_min, gap_min=gap_min)
     here = [item for item in items if item.end_ns > start_ns and item.start_ns < end_ns]
     begun = [item for item in items if start_ns <= item.start_ns < end_ns]
     observable = Observable(here)
@@ -213,6 +211,17 @@ def exposure(line: Timeline, items: Sequence[Item], start_ns: int, end_ns: int) 
     )
 
 
+def not_worn(
+    start_ns: int, end_ns: int, *, worn_min: float | None, gap_min: float | None = None
+) -> Exposure:
+    """Nothing can be said of [start_ns, end_ns): worn_min is 0.0 when the sensor lay aside, None
+    without any data; without `gap_min` all of it is a gap."""
+    return Exposure(
+        start_ns, end_ns, worn_min, None, None, None, None, None, None, dict.fromkeys(MOVEMENTS),
+        (end_ns - start_ns) / MINUTE_NS if gap_min is None else gap_min, None, None, None,
+    )  # fmt: skip
+
+
 def _dose(episode: Item) -> float:
     return float(episode.body.get("dose") or 0.0)
 
@@ -229,7 +238,5 @@ def _posture_min(worn: NDArray[np.int8], observable: Observable) -> dict[str, fl
     hidden = hidden if observable.denied(POSTURE) else set()
     hidden |= {"walking"} if observable.denied(WALKING) else set()
     return {
-        word: None if word in hidden else float(seconds[CODE[word]]) / 60
-        for word in POSTURES
-        if word != "not_worn"
+        word: None if word in hidden else float(seconds[CODE[word]]) / 60 for word in WORN_POSTURES
     }

@@ -94,6 +94,10 @@ class ArchivedStore:
         """See `Store.write_results`."""
         self.store.write_results(wearer, start_ns, end_ns, results, provenance, version=version)
 
+    def write_day_sum(self, wearer: str, day_sum: Result, provenance: Provenance) -> None:
+        """See `Store.write_day_sum`."""
+        self.store.write_day_sum(wearer, day_sum, provenance)
+
     def read_results(
         self, wearer: str, kind: str, start_ns: int, end_ns: int, *, version: str = PRESENT
     ) -> list[Result]:

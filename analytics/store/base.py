@@ -7,7 +7,7 @@ Neither knows MQTT or CBOR. Wearers, users, calibrations, diary and audit live i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +20,8 @@ MAX_RESULT_NS = 48 * 3600 * 1_000_000_000
 """No result is longer: readers need look back no further to find what overlaps a range."""
 
 
+DAY_SUM = "day_sum"
+"""The kind of result that sums up a wearer's local day, see `Store.write_day_sum`."""
 PRESENT = ""
 """The version of the results that the worker keeps up to date and the pages show."""
 _VERSION = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}")
@@ -96,8 +98,8 @@ class Result:
 
     kind: str
     """timeline, timeline_runs, movement, slouch_episode, walking_bout, gait_sign, respiration,
-    sway, quality. A timeline_runs is the short form of the timeline of the same minute: posture,
-    slouched and worn as runs, so that days and weeks are read quickly."""
+    sway, quality, day_sum. A timeline_runs is the short form of the timeline of the same minute:
+    posture, slouched and worn as runs, so that days are read quickly."""
     start_ns: int
     end_ns: int
     body: Mapping[str, Any]
@@ -139,6 +141,12 @@ def check_results(start_ns: int, end_ns: int, results: Sequence[Result]) -> None
             raise ValueError(f"{result.kind} at {result.start_ns} has an impossible length")
 
 
+def reach_ns(end_ns: int, ends_ns: Iterable[int]) -> int:
+    """End of what a replacement of results touches: the latest of its range's end and of the ends
+    of the results that come and go."""
+    return max([end_ns, *ends_ns])
+
+
 class Store(Protocol):
     """A time-series store. Every method raises StoreError when the store cannot answer."""
 
@@ -175,7 +183,13 @@ class Store(Protocol):
     ) -> None:
         """Replace all results of `wearer` and `version` that start in [start_ns, end_ns) by
         these. Versions lie side by side: a computation with other parameters under a name of its
-        own (`check_version`) leaves what the pages show as it is."""
+        own (`check_version`) leaves what the pages show as it is.
+
+        Sums of days that overlap what is written or replaced are dropped with it."""
+
+    def write_day_sum(self, wearer: str, day_sum: Result, provenance: Provenance) -> None:
+        """Keep the sum of a local day beside the results it was made of. A sum that is there is
+        true: whatever changes a day's results drops it."""
 
     def read_results(
         self, wearer: str, kind: str, start_ns: int, end_ns: int, *, version: str = PRESENT
@@ -186,10 +200,12 @@ class Store(Protocol):
         self, wearer: str, start_ns: int, end_ns: int, *, version: str = PRESENT
     ) -> list[Provenance]:
         """The distinct computations that made the results which start in [start_ns, end_ns),
-        sorted; an export says by them where its figures come from."""
+        sorted; an export says by them where its figures come from. Sums of days say nothing of
+        their own."""
 
     def result_spans(self, wearer: str) -> list[ResultSpan]:
-        """Which versions and kinds of results a wearer has, sorted."""
+        """Which versions and kinds of results a wearer has, sorted; sums of days are not named:
+        they can be made again."""
 
     def wearers(self) -> list[str]:
         """Everybody of whom there is a sample or a result, sorted."""

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from analytics.store.assemble import chunk_bounds, join
 from analytics.store.base import (
+    DAY_SUM,
     MAX_RESULT_NS,
     PRESENT,
     BatchRecord,
@@ -32,6 +33,7 @@ from analytics.store.base import (
     StoreError,
     check_results,
     check_version,
+    reach_ns,
 )
 from analytics.store.influx_server import InfluxServer, Series
 from analytics.store.influx_text import AXES, field, parse_samples, quote, sample_lines
@@ -148,27 +150,46 @@ class InfluxStore:
         """
         check_version(version)
         check_results(start_ns, end_ns, results)
-        inside = (_of(wearer), _between(start_ns, end_ns))
-        if inside[0] is None:
-            raise ValueError(f"wearer {wearer[:40]!r} is not valid")
+        inside = (_wearer_condition(wearer), _between(start_ns, end_ns))
         # Results of one kind that start together are one point.
         points: dict[tuple[str, int], list[Result]] = {}
         for result in results:
             points.setdefault((_measurement(result.kind, version), result.start_ns), []).append(
                 result
             )
+        around = (inside[0], _between(start_ns - MAX_RESULT_NS, end_ns + MAX_RESULT_NS))
+        sums = _measurement(DAY_SUM, version)
+        found = self._select_several(
+            self.results, "end_ns", (_kinds(version), inside), (f'"{sums}"', around)
+        )
         present = {
-            (series.name, row[0])
-            for series in self._select(self.results, "end_ns", _kinds(version), *inside)
+            (series.name, row[0]): row[1]
+            for series in found
             for row in series.values
+            if start_ns <= row[0] < end_ns
         }
-        for measurement in sorted({name for name, _ in present - points.keys()}):
+        reached_ns = reach_ns(end_ns, [*(r.end_ns for r in results), *present.values()])
+        for measurement in sorted({name for name, _ in present.keys() - points.keys()} - {sums}):
             self._delete(self.results, measurement, *inside)
         lines = [
             _result_line(wearer, name, group, provenance) for (name, _), group in points.items()
         ]
+        # Not deleted: 3 Core cannot, and a point without items is no result.
+        lines += [
+            f'{sums},wearer={wearer} end_ns={row[0]}i,items="[]" {row[0]}'
+            for series in found
+            if series.name == sums
+            for row in series.values
+            if row[0] < reached_ns and row[1] > start_ns
+        ]
         if lines:
             self.server.write(self.results, "\n".join(lines).encode())
+
+    def write_day_sum(self, wearer: str, day_sum: Result, provenance: Provenance) -> None:
+        """See `Store.write_day_sum`: the point is overwritten in place."""
+        _wearer_condition(wearer)
+        name = _measurement(DAY_SUM, PRESENT)
+        self.server.write(self.results, _result_line(wearer, name, [day_sum], provenance).encode())
 
     def read_results(
         self, wearer: str, kind: str, start_ns: int, end_ns: int, *, version: str = PRESENT
@@ -205,7 +226,14 @@ class InfluxStore:
             _of(wearer),
             _between(start_ns, end_ns),
         )
-        return sorted({Provenance(row[1], row[2]) for series in found for row in series.values})
+        return sorted(
+            {
+                Provenance(row[1], row[2])
+                for series in found
+                if series.name != _measurement(DAY_SUM, version)
+                for row in series.values
+            }
+        )
 
     def result_spans(self, wearer: str) -> list[ResultSpan]:
         """See `Store.result_spans`."""
@@ -216,7 +244,8 @@ class InfluxStore:
         spans = []
         for name, found in times.items():
             kind, _, version = name.partition("@")
-            spans.append(ResultSpan(version, kind, min(found), max(found)))
+            if kind != DAY_SUM:
+                spans.append(ResultSpan(version, kind, min(found), max(found)))
         return sorted(spans, key=lambda span: (span.version, span.kind))
 
     # --- everything ------------------------------------------------------------------------
@@ -263,6 +292,13 @@ class InfluxStore:
             return []
         return self.server.ask(database, f"SELECT {what} FROM {source}{where}")  # noqa: S608
 
+    def _select_several(
+        self, database: str, what: str, *parts: tuple[str, tuple[str, ...]]
+    ) -> list[Series]:
+        """The answers to several (source, conditions) in one request."""
+        queries = [f"SELECT {what} FROM {source}{_where(*where)}" for source, where in parts]  # noqa: S608
+        return self.server.ask(database, "; ".join(queries))
+
     def _delete(self, database: str, measurement: str, *conditions: str | None) -> None:
         statement = f'DELETE FROM "{measurement}"{_where(*conditions)}'  # noqa: S608 - see _where
         self.server.ask(database, statement, method="POST")
@@ -303,6 +339,14 @@ def _of(wearer: str) -> str | None:
         return f"wearer = {quote(check_wearer(wearer))}"
     except IdError:
         return None
+
+
+def _wearer_condition(wearer: str) -> str:
+    """`_of` for writing: ValueError when this can be nobody."""
+    condition = _of(wearer)
+    if condition is None:
+        raise ValueError(f"wearer {wearer[:40]!r} is not valid")
+    return condition
 
 
 def _at(sensor: str) -> str | None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from analytics.day_reading import days_to_keep, read_day, read_days
+from analytics.exposure.days import Day
 from analytics.pipeline import Pipeline
 from analytics.result import results
-from analytics.store.base import Result, StoredBatch
+from analytics.store.base import DAY_SUM, Result, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Hold, WearerSettings
+from analytics.track import TrackKey
 from analytics.worker import Worker
+from tests.analytics.dashboard.synthetic import PROVENANCE, TODAY, fill_day
 from trunkline.synthetic.wearer import SyntheticDay, simulate
 from wire.batch import Batch, Channel
 from wire.ids import new_session
@@ -208,6 +214,59 @@ def test_a_new_worker_takes_up_where_the_last_one_was(
         arrive(store, clinic, items[at : at + 50])
         Worker(store, clinic).tick()
     assert found(store) == expected
+
+
+def test_a_settled_day_is_summed_up_and_any_write_takes_the_sum_back(
+    day: SyntheticDay,
+    store: EmbeddedStore,
+    clinic: Clinic,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("analytics.worker.SETTLED_S", 0.0)
+    worker = Worker(store, clinic)
+    birth(clinic, day)
+    hold(clinic, day)
+    today = Day.at(START_NS, ZoneInfo("Europe/Berlin"))
+    items = batches(day)
+    late = items.pop(50)
+
+    def sums() -> int:
+        return len(store.read_results("demo", DAY_SUM, *ALL_TIME))
+
+    arrive(store, clinic, items[:300])
+    worker.tick()
+    assert sums() == 1
+    monkeypatch.setattr("analytics.worker.SETTLED_S", 1e9)
+    for part in (items[300:], [late], [late]):
+        worker._running[TrackKey("demo", "trunk", today)].cost_s = 0.0  # nothing is put off
+        arrive(store, clinic, part)
+        worker.tick()
+        assert sums() == 0
+        assert read_days(store, "demo", [today]) == [read_day(store, "demo", today).exposure]
+    worker.tick()
+    assert clinic.arrivals() == []
+    monkeypatch.setattr("analytics.worker.SETTLED_S", 0.0)
+    worker.tick()
+    assert sums() == 1
+    assert read_days(store, "demo", [today]) == [read_day(store, "demo", today).exposure]
+
+
+def test_days_that_no_worker_summed_up_are_summed_up_by_the_next_one(
+    store: EmbeddedStore, clinic: Clinic
+) -> None:
+    days = [TODAY.plus(n) for n in range(-3, 1)]
+    for day in (days[0], days[1], days[3]):
+        fill_day(store, "demo", day, 1)
+    worker = Worker(store, clinic)
+    for _ in range(4):
+        worker.tick()
+    kept = store.read_results("demo", DAY_SUM, *ALL_TIME)
+    assert [r.start_ns for r in kept] == [days[n].start_ns for n in (0, 1, 3)]
+    assert days_to_keep(store, "demo", days) == []
+    store.write_day_sum("demo", replace(kept[0], body=kept[0].body | {"format": "0"}), PROVENANCE)
+    assert days_to_keep(store, "demo", days) == [days[0]]
+    wanted = [read_day(store, "demo", day).exposure for day in days]
+    assert read_days(store, "demo", days) == wanted
 
 
 def test_midnight_parts_the_days(day: SyntheticDay, store: EmbeddedStore, clinic: Clinic) -> None:

@@ -12,18 +12,25 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psutil
 import pyarrow.parquet as pq
 
+from analytics.day_reading import read_days
+from analytics.exposure.day_sum import body_of
+from analytics.exposure.days import Day
+from analytics.exposure.summary import day_exposure
+from analytics.exposure.timeline import timeline
 from analytics.ingest.triage import Message
 from analytics.ingest.writer import Writer
-from analytics.store.base import Provenance, Result, Store, StoredBatch
+from analytics.store.base import DAY_SUM, Provenance, Result, Store, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx import InfluxStore
 from analytics.store.influx_text import sample_lines
+from tests.analytics.dashboard.synthetic import synthetic_day
 from tests.bench.budget import Budget, best_s
 from tests.conftest import SHARED
 from tests.servers import Influx, influxd
@@ -36,7 +43,6 @@ GROUP = 500
 DAY_S = 86_400
 INFLUX_S = 7_200
 PAGE_DAYS = 90
-PAGE_EPISODES = 20
 T0_NS = 1_800_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 SESSION = new_session()
@@ -163,23 +169,22 @@ def _influx(server: Influx, raw: np.ndarray) -> list[Budget]:  # type: ignore[ty
 
 
 def _page_s(store: Store) -> float:
-    """Reading 90 days for one page: a summary of each day by the hour, and 20 episodes a day."""
-    hours = {f"h{hour:02}": [hour * 0.5, 12.25, None, 3600, 17.5] for hour in range(24)}
-    for day in range(PAGE_DAYS):
-        start_ns = T0_NS + day * DAY_S * SECOND_NS
-        found = [Result("day", start_ns, start_ns + DAY_S * SECOND_NS, hours)]
-        for k in range(PAGE_EPISODES):
-            at_ns = start_ns + k * 3600 * SECOND_NS
-            body = {"mean_deg": 31.5, "dose": 12.0, "minutes": 14.5, "minutes_low": 11.0}
-            found.append(Result("slouch_episode", at_ns, at_ns + 900 * SECOND_NS, body))
-        end_ns = start_ns + DAY_S * SECOND_NS
-        store.write_results("page", start_ns, end_ns, found, Provenance("1", "bench"))
-    end_ns = T0_NS + PAGE_DAYS * DAY_S * SECOND_NS
+    """Reading the exposure of 90 days by day and hour for one page, from the sums of the days."""
+    zone = ZoneInfo("UTC")
+    first = Day.at(T0_NS, zone)
+    days = [first.plus(n) for n in range(PAGE_DAYS)]
+    results = synthetic_day(first, 1)
+    runs = [x for x in results if x.kind == "timeline_runs"]
+    items = [x for x in results if not x.kind.startswith("timeline")]
+    body = body_of(day_exposure(first, timeline(runs, first.start_ns, first.end_ns), items))
+    for day in days:
+        hours = {"hour_starts_ns": [hour.start_ns for hour in day.hours()]}
+        day_sum = Result(DAY_SUM, day.start_ns, day.end_ns, body | hours)
+        store.write_day_sum("page", day_sum, Provenance("1", "bench"))
 
     def read() -> None:
-        assert len(store.read_results("page", "day", T0_NS, end_ns)) == PAGE_DAYS
-        episodes = store.read_results("page", "slouch_episode", T0_NS, end_ns)
-        assert len(episodes) == PAGE_DAYS * PAGE_EPISODES
+        found = read_days(store, "page", days)
+        assert all(day.exposure.worn_min for day in found)
 
     return best_s(read, repeats=5)
 

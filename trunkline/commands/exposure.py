@@ -16,6 +16,7 @@ from trunkline.clinic_access import operator
 from trunkline.options import StoreOptions, open_clinic, open_store, store_options
 
 MAX_DAYS = 3660
+READ_DAYS = 30
 
 
 @click.command()
@@ -36,9 +37,10 @@ def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: St
     \b
     Example: trunkline exposure --wearer p-001 --from 2026-03-02 --to 2026-05-30 --out daily.csv
     """
-    from analytics.day_reading import read_day
+    from analytics.day_reading import read_days
     from analytics.exposure import rows
     from analytics.exposure.days import Day
+    from analytics.exposure.summary import DayExposure
 
     start, end = _date(first, "--from"), _date(last, "--to")
     count = (end - start).days + 1
@@ -49,23 +51,24 @@ def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: St
     try:
         zone = ZoneInfo(clinic.wearer(wearer).time_zone)
         clinic.audit(operator(), "exposure", wearer, f"{first} {last} by {by}")
-        readings = []
+        days = [Day(start + dt.timedelta(days=number), zone) for number in range(count)]
+        readings: list[DayExposure] = []
         with click.progressbar(
-            range(count), label="reading days", file=sys.stderr, hidden=not sys.stderr.isatty()
+            length=count, label="reading days", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as steps:
-            for number in steps:
-                day = Day(start + dt.timedelta(days=number), zone)
-                readings.append((day, read_day(results, wearer, day).exposure))
+            for at in range(0, count, READ_DAYS):
+                readings += read_days(results, wearer, days[at : at + READ_DAYS])
+                steps.update(len(readings) - at)
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(rows.columns(by))
             if by == "hour":
-                for day, found in readings:
+                for day, found in zip(days, readings, strict=True):
                     writer.writerows(rows.hour_rows(day, found))
             elif by == "day":
-                writer.writerows(rows.day_row(found) for _, found in readings)
+                writer.writerows(rows.day_row(found) for found in readings)
             else:
-                writer.writerows(rows.week_rows([found for _, found in readings]))
+                writer.writerows(rows.week_rows(readings))
         partial.replace(out)
     except (ClinicError, StoreError) as error:
         raise click.ClickException(str(error)) from error

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.store.base import (
+    DAY_SUM,
     MAX_RESULT_NS,
     Provenance,
     Result,
@@ -267,6 +268,38 @@ class TestResults:
         store.erase(w)
         assert store.result_spans(w) == []
         assert store.read_results(w, "movement", *EVER, version="trial-1.00") == []
+
+    def test_the_sum_of_a_day_goes_with_what_it_sums_up(
+        self, store: Store, wearer: NewWearer
+    ) -> None:
+        w, other = wearer(), wearer()
+        days = [result(n * 100, 100, kind=DAY_SUM, n=n) for n in range(3)]
+        for who in (w, other):
+            store.write_results(who, at(0), at(300), [result(n * 50) for n in range(6)], V1)
+            for day in days:
+                store.write_day_sum(who, day, V1)
+        assert store.read_results(w, DAY_SUM, *EVER) == days
+        assert store.read_results(w, DAY_SUM, at(99), at(101)) == days[:2]
+        assert store.provenances(w, *EVER) == [V1]
+        assert [span.kind for span in store.result_spans(w)] == ["movement"]
+        again = result(100, 100, kind=DAY_SUM, n=9)
+        store.write_day_sum(w, again, V1)
+        assert store.read_results(w, DAY_SUM, *EVER) == [days[0], again, days[2]]
+        store.write_results(w, at(150), at(160), [result(150)], V1)
+        assert store.read_results(w, DAY_SUM, *EVER) == [days[0], days[2]]
+        store.write_results(w, at(0), at(10), [], V1, version="trial")
+        assert store.read_results(w, DAY_SUM, *EVER) == [days[0], days[2]]
+        store.write_day_sum(w, again, V1)
+        store.write_results(w, at(90), at(95), [result(90, 20)], V1)  # reaches into the next day
+        assert store.read_results(w, DAY_SUM, *EVER) == [days[2]]
+        store.write_day_sum(w, again, V1)
+        store.write_results(w, at(90), at(95), [], V1)  # what reached into it is gone
+        assert store.read_results(w, DAY_SUM, *EVER) == [days[2]]
+        store.write_results(w, at(200), at(300), [], V1)
+        assert store.read_results(w, DAY_SUM, *EVER) == []
+        assert store.read_results(other, DAY_SUM, *EVER) == days
+        store.erase(other)
+        assert store.read_results(other, DAY_SUM, *EVER) == []
 
     def test_writing_again_changes_nothing(self, store: Store, wearer: NewWearer) -> None:
         w = wearer()

@@ -1,0 +1,84 @@
+"""A day's exposure as one small result, so that pages of months read rows and not timelines.
+
+The body holds the hours; the day is their sum, made again when it is read, so that both are what
+`day_exposure` says to the last bit. An hour without any data is null.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from analytics.exposure.days import Day
+from analytics.exposure.observable import MOVEMENTS
+from analytics.exposure.slouched import Band
+from analytics.exposure.summary import (
+    WORN_POSTURES,
+    DayExposure,
+    Exposure,
+    HourExposure,
+    not_worn,
+    total,
+)
+
+_MEANING: Final = 1
+"""Count up when a figure of the same name gets another meaning."""
+_NAMES: Final = tuple(field.name for field in fields(Exposure))[2:]
+"""Without start_ns and end_ns: those are the hour's."""
+_KEYS: Final = {"posture_min": WORN_POSTURES, "movements": MOVEMENTS}
+FORMAT: Final = hashlib.sha256(repr((_MEANING, _NAMES, _KEYS)).encode()).hexdigest()[:8]
+"""A sum of another format is none: figures were added since, or mean something else."""
+
+
+def body_of(found: DayExposure) -> dict[str, Any]:
+    """The JSON object of a day's sum."""
+    return {
+        "format": FORMAT,
+        "longest_sitting_min": found.longest_sitting_min,
+        "hour_starts_ns": [hour.hour.start_ns for hour in found.hours],
+        "hours": [_row(hour.exposure) for hour in found.hours],
+    }
+
+
+def exposure_of(day: Day, body: Mapping[str, Any]) -> DayExposure | None:
+    """The exposure that `body_of` was made of; None when it is of another format, or of a day
+    whose hours lie elsewhere (the wearer's time zone was changed since)."""
+    hours = day.hours()
+    if body["format"] != FORMAT or body["hour_starts_ns"] != [hour.start_ns for hour in hours]:
+        return None
+    parts = [
+        _exposure(row, hour.start_ns, hour.end_ns)
+        for row, hour in zip(body["hours"], hours, strict=True)
+    ]
+    return DayExposure(
+        date=day.date,
+        exposure=total(parts, day.start_ns, day.end_ns),
+        longest_sitting_min=body["longest_sitting_min"],
+        hours=tuple(HourExposure(*pair) for pair in zip(hours, parts, strict=True)),
+    )
+
+
+def _row(exposure: Exposure) -> list[Any] | None:
+    if exposure.worn_min is None:
+        return None
+    return [_json(name, getattr(exposure, name)) for name in _NAMES]
+
+
+def _json(name: str, value: Any) -> Any:
+    if isinstance(value, Band):
+        return [value.mid, value.low, value.high]
+    return [value[key] for key in _KEYS[name]] if isinstance(value, Mapping) else value
+
+
+def _exposure(row: Sequence[Any] | None, start_ns: int, end_ns: int) -> Exposure:
+    if row is None:
+        return not_worn(start_ns, end_ns, worn_min=None)
+    values = dict(zip(_NAMES, row, strict=True))
+    for name, keys in _KEYS.items():
+        if values[name] is not None:
+            values[name] = dict(zip(keys, values[name], strict=True))
+    if values["slouched_min"] is not None:
+        values["slouched_min"] = Band(*values["slouched_min"])
+    return Exposure(start_ns, end_ns, **values)

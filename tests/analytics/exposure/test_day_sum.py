@@ -1,0 +1,103 @@
+"""The sum of a day says what the day's timeline says, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.day_reading import keep_day, read_day, read_days
+from analytics.exposure.day_sum import body_of, exposure_of
+from analytics.exposure.days import Day
+from analytics.store.base import Result
+from analytics.store.embedded import EmbeddedStore
+from tests.analytics.dashboard.synthetic import PROVENANCE, synthetic_day
+
+T = TypeVar("T")
+ZONE = ZoneInfo("Europe/Berlin")
+FIRST = Day(date(2026, 3, 27), ZONE)
+DAYS = [FIRST.plus(n) for n in range(4)]
+"""Friday to Monday; the Sunday has 23 hours."""
+MINUTE_NS = 60 * 10**9
+RESULTS = {day: synthetic_day(day, n) for n, day in enumerate(DAYS)}
+
+
+def parts(day: Day, hours: list[int], seed: int) -> list[tuple[int, int, list[Result]]]:
+    """(start_ns, end_ns, results) of some hours of a day, shuffled."""
+    found = []
+    for number in hours:
+        low = day.start_ns + number * 60 * MINUTE_NS
+        inside = [r for r in RESULTS[day] if low <= r.start_ns < low + 60 * MINUTE_NS]
+        found.append((low, low + 60 * MINUTE_NS, inside))
+    np.random.default_rng(seed).shuffle(found)  # type: ignore[arg-type]
+    return found
+
+
+def each_day(values: st.SearchStrategy[T]) -> st.SearchStrategy[list[T]]:
+    return st.lists(values, min_size=len(DAYS), max_size=len(DAYS))
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    hours=st.lists(
+        st.lists(st.integers(0, 22), max_size=6, unique=True),
+        min_size=len(DAYS),
+        max_size=len(DAYS),
+    ),
+    kept=st.lists(st.booleans(), min_size=len(DAYS), max_size=len(DAYS)),
+    again=st.integers(0, len(DAYS) - 1),
+    seed=st.integers(0, 99),
+)
+def test_days_read_by_their_sums_are_the_days(
+    tmp_path_factory: pytest.TempPathFactory,
+    hours: list[list[int]],
+    kept: list[bool],
+    again: int,
+    seed: int,
+) -> None:
+    """Whatever hours there are, whichever days are summed up, and what comes late or twice."""
+    store = EmbeddedStore(tmp_path_factory.mktemp("sums") / "samples.db")
+    for day, some, keep in zip(DAYS, hours, kept, strict=True):
+        for low, high, results in parts(day, some, seed):
+            store.write_results("w", low, high, results, PROVENANCE)
+        assert not keep or keep_day(store, "w", day) == bool(some)
+    late = DAYS[again]
+    for low, high, results in parts(late, [*hours[again], 12], seed):
+        store.write_results("w", low, high, results, PROVENANCE)
+    wanted = [read_day(store, "w", day).exposure for day in DAYS]
+    assert read_days(store, "w", DAYS) == wanted
+    assert read_days(store, "w", DAYS[1:3]) == wanted[1:3]
+    for day in DAYS:
+        keep_day(store, "w", day)
+    assert read_days(store, "w", DAYS) == wanted
+    store.close()
+
+
+def test_a_sum_survives_json_and_is_small(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "samples.db")
+    for day in DAYS:
+        store.write_results("w", day.start_ns, day.end_ns, RESULTS[day], PROVENANCE)
+        found = read_day(store, "w", day).exposure
+        text = json.dumps(body_of(found))
+        assert len(text) < 10_000
+        assert exposure_of(day, json.loads(text)) == found
+    store.close()
+
+
+def test_a_sum_of_another_format_or_of_other_hours_is_none(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "samples.db")
+    found = read_day(store, "w", FIRST).exposure
+    store.close()
+    body = body_of(found)
+    assert exposure_of(FIRST, body) == found
+    assert exposure_of(FIRST, body | {"format": "older"}) is None
+    assert exposure_of(Day(FIRST.date, ZoneInfo("Asia/Kathmandu")), body) is None
