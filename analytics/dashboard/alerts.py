@@ -13,6 +13,7 @@ from flask_login import current_user
 from analytics.alert_watch import settings_of
 from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.given_alerts import alerts_today
+from analytics.dashboard.language import gettext, lazy
 from analytics.dashboard.patient import readings
 from analytics.exposure.alerts import KINDS, AlertSettings, AlertSettingsError
 from analytics.store.records import TimeMark
@@ -20,22 +21,22 @@ from analytics.store.records import TimeMark
 blueprint = Blueprint("alerts", __name__)
 
 KIND_WORDS: Final = {
-    "slouch": "Long slouched sitting",
-    "walking": "Long walking without a rest",
-    "transitions": "Many changes of posture in an hour",
-    "silent": "Sensor silent",
-    "battery": "Battery low",
+    "slouch": lazy("Long slouched sitting"),
+    "walking": lazy("Long walking without a rest"),
+    "transitions": lazy("Many changes of posture in an hour"),
+    "silent": lazy("Sensor silent"),
+    "battery": lazy("Battery low"),
 }
 NUMBERS: Final = {
-    "slouch_after_min": "Slouched for (minutes)",
-    "walking_after_min": "Walking for (minutes)",
-    "transitions_in_an_hour": "Changes of posture in an hour",
-    "daily_most": "Most alerts in a day",
-    "between_min": "Minutes between two alerts",
-    "delay_s": "Seconds to wait after a limit is crossed",
-    "rest_min": 'Minutes that "I rest now" holds',
+    "slouch_after_min": lazy("Slouched for (minutes)"),
+    "walking_after_min": lazy("Walking for (minutes)"),
+    "transitions_in_an_hour": lazy("Changes of posture in an hour"),
+    "daily_most": lazy("Most alerts in a day"),
+    "between_min": lazy("Minutes between two alerts"),
+    "delay_s": lazy("Seconds to wait after a limit is crossed"),
+    "rest_min": lazy('Minutes that "I rest now" holds'),
 }
-TIMES: Final = {"quiet_from_min": "Quiet from", "quiet_to_min": "Quiet until"}
+TIMES: Final = {"quiet_from_min": lazy("Quiet from"), "quiet_to_min": lazy("Quiet until")}
 WHOLE: Final = frozenset({"transitions_in_an_hour", "daily_most"})
 
 
@@ -66,7 +67,8 @@ def save() -> ResponseReturnValue:
     try:
         settings = _from_form(before, request.form)
     except (AlertSettingsError, ValueError) as error:
-        flash(f"Not saved: {error}" if isinstance(error, AlertSettingsError) else "Not saved")
+        known = isinstance(error, AlertSettingsError)
+        flash(gettext("Not saved: %(why)s", why=error) if known else gettext("Not saved"))
         return redirect(url_for("alerts.show"), 303)
     with clinic().transaction():
         clinic().set_alert_settings(wearer.wearer, settings.to_dict())
@@ -75,7 +77,7 @@ def save() -> ResponseReturnValue:
             dataclasses.replace(wearer.settings, alerts_on="on" in request.form),
         )
         clinic().audit(current_user.name, "alert settings", wearer.wearer)
-    flash("Saved")
+    flash(gettext("Saved"))
     return redirect(url_for("alerts.show"), 303)
 
 
@@ -86,7 +88,11 @@ def rest() -> ResponseReturnValue:
     kind = "resume" if request.form.get("end") else "pause"
     clinic().add_mark(TimeMark(current_user.wearer, readings().clock_ns(), kind))
     clinic().audit(current_user.name, kind, current_user.wearer)
-    flash("Alerts are on again" if kind == "resume" else "Have a good rest: no alerts for now")
+    flash(
+        gettext("Alerts are on again")
+        if kind == "resume"
+        else gettext("Have a good rest: no alerts for now")
+    )
     return redirect(url_for("patient.me"), 303)
 
 
@@ -97,11 +103,11 @@ def _from_form(before: AlertSettings, form: Mapping[str, str]) -> AlertSettings:
         try:
             changes[name] = int(text) if name in WHOLE else float(text)
         except ValueError as error:
-            raise AlertSettingsError(f"{word} must be a number") from error
+            raise AlertSettingsError(gettext("%(what)s must be a number", what=word)) from error
     for name, word in TIMES.items():
         hour, _, minute = form.get(name, "").partition(":")
         if not (hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60):
-            raise AlertSettingsError(f"{word} must be a time such as 22:00")
+            raise AlertSettingsError(gettext("%(what)s must be a time such as 22:00", what=word))
         changes[name] = int(hour) * 60 + int(minute)
     settings = dataclasses.replace(before, **changes)
     settings.check()

@@ -19,6 +19,7 @@ from analytics.dashboard import (
     clinician,
     errors,
     headers,
+    language,
     live,
     patient,
     words,
@@ -65,6 +66,7 @@ def create_app(
     app.before_request(check_request)
     auth.limiter.init_app(app)
     CSRFProtect(app)
+    language.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
     for module in (auth, patient, alerts, clinician, association, api, assets):

@@ -68,7 +68,7 @@ def _postures(labels: Sequence[str], parts: Sequence[Exposure], per_unit: float)
     return [
         {
             "type": "bar",
-            "name": words.BAND_WORDS[band],
+            "name": str(words.BAND_WORDS[band]),
             "x": list(labels),
             "y": [_scaled(stack[band], per_unit) for stack in stacks],
             "marker": {"color": words.COLOURS[band]},
@@ -89,7 +89,7 @@ def _missing(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:
             "x": label,
             "y": 0,
             "yanchor": "bottom",
-            "text": words.NO_DATA,
+            "text": str(words.NO_DATA),
             "showarrow": False,
             "textangle": -90,
             "font": {"size": 12, "color": "#55636c"},
@@ -123,13 +123,13 @@ def _movements(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]
     return [
         {
             "type": "bar",
-            "name": name,
+            "name": str(name),
             "x": list(labels),
             "y": [words.count_of(part, kinds) for part in parts],
             "marker": {"color": colour},
             "hovertemplate": "%{y}",
         }
-        for (name, kinds), colour in zip(words.TRIGGERS.items(), MOVEMENT_COLOURS, strict=True)
+        for (name, kinds), colour in zip(words.TRIGGERS, MOVEMENT_COLOURS, strict=True)
     ]
 
 
@@ -142,10 +142,10 @@ def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": name,
+                "name": str(name),
                 "x": [label for label, _ in found],
                 "y": [e.severity for _, e in found],
-                "text": [words.SITES.get(e.site or "", "") for _, e in found],
+                "text": [str(words.SITES.get(e.site or "", "")) for _, e in found],
                 "marker": {
                     "color": words.COLOURS[symptom],
                     "symbol": _SYMBOLS[symptom],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analytics.dashboard import words
+from analytics.dashboard.language import gettext, locale
 from analytics.store.records import ClinicError, DiaryEntry
 from wire.messages import SIDES, SITES, SYMPTOMS
 
@@ -21,11 +22,11 @@ def entry_of(wearer: str, form: Mapping[str, str], now_ns: int) -> DiaryEntry:
     side = form.get("side") or None
     severity = form.get("severity", "")
     if symptom not in SYMPTOMS or site not in SITES:
-        raise ClinicError("choose what you feel and where")
+        raise ClinicError(gettext("choose what you feel and where"))
     if side is not None and side not in SIDES:
-        raise ClinicError("the side is left, right or both")
+        raise ClinicError(gettext("the side is left, right or both"))
     if severity not in {str(n) for n in range(11)}:
-        raise ClinicError("choose how strong it is, from 0 to 10")
+        raise ClinicError(gettext("choose how strong it is, from 0 to 10"))
     return DiaryEntry(
         wearer=wearer,
         at_ns=now_ns,
@@ -40,13 +41,20 @@ def entry_of(wearer: str, form: Mapping[str, str], now_ns: int) -> DiaryEntry:
 
 def text_of(entry: DiaryEntry) -> str:
     """ "Pain, low back, left: 6 of 10"."""
-    parts = [words.SYMPTOMS.get(entry.symptom, entry.symptom)]
+    parts = [str(words.SYMPTOMS.get(entry.symptom, entry.symptom))]
     if entry.site:
-        parts.append(words.SITES.get(entry.site, entry.site).lower())
+        parts.append(_inside(str(words.SITES.get(entry.site, entry.site))))
     if entry.side:
-        parts.append(words.SIDES[entry.side].lower())
-    strength = "" if entry.severity is None else f": {entry.severity} of 10"
-    return ", ".join(parts) + strength
+        parts.append(_inside(str(words.SIDES[entry.side])))
+    what = ", ".join(parts)
+    if entry.severity is None:
+        return what
+    return gettext("%(what)s: %(strength)d of 10", what=what, strength=entry.severity)
+
+
+def _inside(word: str) -> str:
+    """A word in the middle of a sentence; German nouns keep their capital."""
+    return word.lower() if locale().language == "en" else word
 
 
 def may_undo(entry: DiaryEntry, now_ns: int) -> bool:

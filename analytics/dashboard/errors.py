@@ -9,23 +9,24 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from analytics.dashboard.language import gettext, lazy
 from analytics.store.base import StoreError
 from analytics.store.records import ClinicError
 
 logger = logging.getLogger(__name__)
 
 TEXTS = {
-    400: ("That did not work", "The form was not complete. Go back and try again."),
+    400: (lazy("That did not work"), lazy("The form was not complete. Go back and try again.")),
     403: (
-        "Not yours to see",
-        "This page belongs to somebody else, or nobody has given you access to it yet.",
+        lazy("Not yours to see"),
+        lazy("This page belongs to somebody else, or nobody has given you access to it yet."),
     ),
-    404: ("Not found", "There is no page at this address."),
-    405: ("Not found", "There is no page at this address."),
-    409: ("Too late", "This can no longer be changed."),
-    429: ("Too many attempts", "Wait a few minutes, then try again."),
-    500: ("Something went wrong", "The error is on record. Try again in a moment."),
-    503: ("No answer from the store", "Nothing is lost. Try again in a moment."),
+    404: (lazy("Not found"), lazy("There is no page at this address.")),
+    405: (lazy("Not found"), lazy("There is no page at this address.")),
+    409: (lazy("Too late"), lazy("This can no longer be changed.")),
+    429: (lazy("Too many attempts"), lazy("Wait a few minutes, then try again.")),
+    500: (lazy("Something went wrong"), lazy("The error is on record. Try again in a moment.")),
+    503: (lazy("No answer from the store"), lazy("Nothing is lost. Try again in a moment.")),
 }
 
 
@@ -51,7 +52,9 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def csrf(_: CSRFError) -> ResponseReturnValue:
-        return answer(400, "This page is out of date. Load it again and repeat what you did.")
+        return answer(
+            400, gettext("This page is out of date. Load it again and repeat what you did.")
+        )
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> ResponseReturnValue:

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics.dashboard import words
+from analytics.dashboard.language import clock, gettext, short_day
 from analytics.dashboard.readings import Now
 from analytics.exposure.days import NS_PER_S
 
@@ -26,7 +27,9 @@ def now_json(now: Now, now_ns: int, zone: ZoneInfo) -> dict[str, Any]:
         "headline": headline,
         "detail": detail,
         "seen": _seen(now, now_ns, zone),
-        "battery": "" if now.battery_pct is None else f"Battery {now.battery_pct} %",
+        "battery": ""
+        if now.battery_pct is None
+        else gettext("Battery %(percent)d %%", percent=now.battery_pct),
     }
 
 
@@ -41,33 +44,45 @@ def _state(now: Now) -> str:
 
 def _words(now: Now) -> tuple[str, str]:
     if now.behind:
-        late = "" if now.age_s is None else f" by {now.age_s:.0f} s"
-        return "Catching up", f"The sensor sends, the analysis is late{late}."
+        late = (
+            gettext("The sensor sends, the analysis is late.")
+            if now.age_s is None
+            else gettext("The sensor sends, the analysis is late by %(n)d s.", n=round(now.age_s))
+        )
+        return gettext("Catching up"), late
     if not now.live:
-        return "No live data", "The sensor is off, out of reach, or its data is late."
+        return gettext("No live data"), gettext(
+            "The sensor is off, out of reach, or its data is late."
+        )
     if now.worn is False or now.posture == "not_worn":
-        return words.POSTURES["not_worn"], "Put the sensor on to go on recording."
-    headline = words.POSTURES.get(now.posture or "unknown", words.POSTURES["unknown"])
+        return str(words.POSTURES["not_worn"]), gettext("Put the sensor on to go on recording.")
+    headline = str(words.POSTURES.get(now.posture or "unknown", words.POSTURES["unknown"]))
     detail = []
     if now.slouched is not None:
-        detail.append("slouched" if now.slouched else "not slouched")
+        detail.append(gettext("slouched") if now.slouched else gettext("not slouched"))
     if now.flexion_deg is not None:
-        lean = round(abs(now.flexion_deg))
-        side = "upright" if lean == 0 else f"trunk {lean}° {_way(now.flexion_deg)}"
-        detail.append(side)
-    return headline, ", ".join(detail).capitalize() or "Angle not known"
+        detail.append(lean(now.flexion_deg))
+    text = ", ".join(detail) or gettext("angle not known")
+    return headline, text[:1].upper() + text[1:]
 
 
-def _way(flexion_deg: float) -> str:
-    return "forward" if flexion_deg > 0 else "back"
+def lean(flexion_deg: float) -> str:
+    """ "upright", "trunk 12° forward"."""
+    degrees = round(abs(flexion_deg))
+    if degrees == 0:
+        return gettext("upright")
+    if flexion_deg > 0:
+        return gettext("trunk %(degrees)d° forward", degrees=degrees)
+    return gettext("trunk %(degrees)d° back", degrees=degrees)
 
 
 def _seen(now: Now, now_ns: int, zone: ZoneInfo) -> str:
     if now.live:
-        return "Live"
+        return gettext("Live")
     if now.last_seen_ns is None:
-        return "Never seen"
+        return gettext("Never seen")
     at = words.local(now.last_seen_ns, zone)
     today = words.local(now_ns, zone).date()
-    clock = f"{at:%H:%M}" if at.date() == today else f"{at.day} {at:%b, %H:%M}"
-    return f"Last seen {clock} ({words.ago((now_ns - now.last_seen_ns) / NS_PER_S)})"
+    when = clock(at) if at.date() == today else f"{short_day(at.date())}, {clock(at)}"
+    ago = words.ago((now_ns - now.last_seen_ns) / NS_PER_S)
+    return gettext("Last seen %(when)s (%(ago)s)", when=when, ago=ago)

@@ -13,6 +13,7 @@ from analytics.dashboard import tables, words
 from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.diary import entry_of, may_undo, text_of
 from analytics.dashboard.given_alerts import alerts_today
+from analytics.dashboard.language import gettext
 from analytics.dashboard.live import now_json
 from analytics.dashboard.readings import Readings
 from analytics.dashboard.ribbon import ribbon
@@ -48,7 +49,7 @@ def today() -> ResponseReturnValue:
 def add() -> ResponseReturnValue:
     """A diary entry from the form."""
     entry = add_entry()
-    flash(f"Saved: {text_of(entry)}")
+    flash(gettext("Saved: %(what)s", what=text_of(entry)))
     return redirect(url_for("patient.me"), 303)
 
 
@@ -57,7 +58,7 @@ def add() -> ResponseReturnValue:
 def undo(entry_id: int) -> ResponseReturnValue:
     """Take an entry back within a minute."""
     undo_entry(entry_id)
-    flash("Taken back")
+    flash(gettext("Taken back"))
     return redirect(url_for("patient.me"), 303)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analytics.dashboard import words
 from analytics.dashboard.diary import text_of
+from analytics.dashboard.language import clock, gettext
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.timeline import MINUTE_S, NO_DATA, POSTURES, Timeline, runs
 from analytics.store.records import DiaryEntry
@@ -78,7 +79,7 @@ def ribbon(day: Day, line: Timeline, diary: Sequence[DiaryEntry]) -> Ribbon:
             bars.append(Bar(band, first, end - first, BASE - height, height, title))
     for first, end, flag in runs(_majority(line.slouched, minutes)):
         if flag == 1:
-            title = f"Slouched {_span(day, first, end)}"
+            title = gettext("Slouched %(span)s", span=_span(day, first, end))
             bars.append(Bar("slouched", first, end - first, BASE + 2, 8, title))
     ticks = tuple(
         ((hour.start_ns - day.start_ns) // NS_PER_S // MINUTE_S, f"{hour.hour:02d}")
@@ -90,7 +91,7 @@ def ribbon(day: Day, line: Timeline, diary: Sequence[DiaryEntry]) -> Ribbon:
             css=entry.symptom,
             x=(entry.at_ns - day.start_ns) / NS_PER_S / MINUTE_S,
             text="" if entry.severity is None else str(entry.severity),
-            title=f"{words.local(entry.at_ns, day.zone):%H:%M} {text_of(entry)}",
+            title=f"{clock(words.local(entry.at_ns, day.zone))} {text_of(entry)}",
         )
         for entry in diary
     )
@@ -109,4 +110,4 @@ def _span(day: Day, first: int, end: int) -> str:
         words.local(day.start_ns + minute * MINUTE_S * NS_PER_S, day.zone)
         for minute in (first, end)
     )
-    return "–".join(f"{edge:%H:%M}" for edge in edges)
+    return "–".join(clock(edge) for edge in edges)

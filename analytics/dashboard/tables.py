@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytics.dashboard import words
+from analytics.dashboard.language import gettext, lazy, long_day, number, short_day, weekday
 from analytics.exposure.summary import DayExposure, Exposure
 
 
@@ -19,8 +20,13 @@ class Table:
     """(row heading, cells)"""
 
 
-_POSTURE_COLUMNS = (*words.BAND_WORDS.values(),)
-_FIGURES = ("Worn", "Slouched (band)", "Slouch episodes", *_POSTURE_COLUMNS, "Prolonged walks")
+_FIGURES = (
+    lazy("Worn"),
+    lazy("Slouched (band)"),
+    lazy("Slouch episodes"),
+    *words.BAND_WORDS.values(),
+    lazy("Prolonged walks"),
+)
 
 
 def _figures(exposure: Exposure) -> tuple[str, ...]:
@@ -40,17 +46,17 @@ def _figures(exposure: Exposure) -> tuple[str, ...]:
 def exposure_by_day(days: Sequence[DayExposure]) -> Table:
     """Minutes and counts, one row a day."""
     return Table(
-        "Exposure by day",
-        _FIGURES,
-        tuple((f"{d.date:%a} {d.date.day} {d.date:%b}", _figures(d.exposure)) for d in days),
+        gettext("Exposure by day"),
+        tuple(map(str, _FIGURES)),
+        tuple((short_day(d.date), _figures(d.exposure)) for d in days),
     )
 
 
 def exposure_by_hour(day: DayExposure) -> Table:
     """Minutes and counts of a day's hours; hours without data are left out."""
     return Table(
-        f"Exposure by hour, {day.date.day} {day.date:%B %Y}",
-        _FIGURES,
+        gettext("Exposure by hour, %(day)s", day=long_day(day.date)),
+        tuple(map(str, _FIGURES)),
         tuple(
             (hour.hour.label, _figures(hour.exposure))
             for hour in day.hours
@@ -68,11 +74,11 @@ def movements_by_day(days: Sequence[DayExposure]) -> Table:
             count = day.exposure.movements[kind]
             rate = day.exposure.per_worn_hour(count)
             text = words.count_or_why(count, day.exposure)
-            cells.append(text if rate is None else f"{text} ({rate:.1f}/h)")
-        rows.append((label, tuple(cells)))
+            cells.append(text if rate is None else f"{text} ({number(rate, 1)}/h)")
+        rows.append((str(label), tuple(cells)))
     return Table(
-        "Movements by day (per worn hour)",
-        tuple(f"{d.date:%a} {d.date.day}" for d in days),
+        gettext("Movements by day (per worn hour)"),
+        tuple(f"{weekday(d.date)} {d.date.day}" for d in days),
         tuple(rows),
     )
 
@@ -81,8 +87,8 @@ def movements_by_hour(day: DayExposure) -> Table:
     """Counts of each kind of movement in a day's hours; hours without data are left out."""
     hours = [hour for hour in day.hours if hour.exposure.worn_min is not None]
     return Table(
-        f"Movements by hour, {day.date.day} {day.date:%B %Y}",
-        tuple(words.MOVEMENTS.values()),
+        gettext("Movements by hour, %(day)s", day=long_day(day.date)),
+        tuple(map(str, words.MOVEMENTS.values())),
         tuple(
             (
                 hour.hour.label,

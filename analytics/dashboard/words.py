@@ -6,30 +6,32 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from analytics.dashboard.language import gettext, lazy
+from analytics.dashboard.language import number as number_text
 from analytics.exposure.days import NS_PER_S
 from analytics.exposure.slouched import Band
 from analytics.exposure.summary import Exposure
 
 POSTURES: Final = {
-    "sitting": "Sitting",
-    "standing": "Standing",
-    "walking": "Walking",
-    "lying_supine": "Lying on the back",
-    "lying_prone": "Lying on the front",
-    "lying_left": "Lying on the left side",
-    "lying_right": "Lying on the right side",
-    "unknown": "Posture unknown",
-    "not_worn": "Not worn",
+    "sitting": lazy("Sitting"),
+    "standing": lazy("Standing"),
+    "walking": lazy("Walking"),
+    "lying_supine": lazy("Lying on the back"),
+    "lying_prone": lazy("Lying on the front"),
+    "lying_left": lazy("Lying on the left side"),
+    "lying_right": lazy("Lying on the right side"),
+    "unknown": lazy("Posture unknown"),
+    "not_worn": lazy("Not worn"),
 }
 LYING: Final = ("lying_supine", "lying_prone", "lying_left", "lying_right")
 BANDS: Final = ("lying", "sitting", "standing", "walking", "unknown")
 """What charts and tables tell apart: the four ways of lying count as one."""
 BAND_WORDS: Final = {
-    "lying": "Lying",
-    "sitting": "Sitting",
-    "standing": "Standing",
-    "walking": "Walking",
-    "unknown": "Unknown",
+    "lying": lazy("Lying"),
+    "sitting": lazy("Sitting"),
+    "standing": lazy("Standing"),
+    "walking": lazy("Walking"),
+    "unknown": lazy("Unknown"),
 }
 COLOURS: Final = {
     "lying": "#5b4a94",
@@ -44,56 +46,61 @@ COLOURS: Final = {
 }
 """Told apart with any colour-vision deficiency; style.css has the same values. Tests prove both."""
 MOVEMENTS: Final = {
-    "sit_to_stand": "Stood up",
-    "stand_to_sit": "Sat down",
-    "sit_to_lie": "Lay down from sitting",
-    "lie_to_sit": "Sat up from lying",
-    "stand_to_lie": "Lay down from standing",
-    "lie_to_stand": "Stood up from lying",
-    "bed_roll": "Rolled in bed",
-    "squat": "Squatted",
-    "forward_bend": "Bent forward",
-    "lateral_bend": "Bent sideways",
-    "trunk_rotation": "Rotated the trunk",
+    "sit_to_stand": lazy("Stood up"),
+    "stand_to_sit": lazy("Sat down"),
+    "sit_to_lie": lazy("Lay down from sitting"),
+    "lie_to_sit": lazy("Sat up from lying"),
+    "stand_to_lie": lazy("Lay down from standing"),
+    "lie_to_stand": lazy("Stood up from lying"),
+    "bed_roll": lazy("Rolled in bed"),
+    "squat": lazy("Squatted"),
+    "forward_bend": lazy("Bent forward"),
+    "lateral_bend": lazy("Bent sideways"),
+    "trunk_rotation": lazy("Rotated the trunk"),
 }
-TRIGGERS: Final = {
-    "Stood up": ("sit_to_stand", "lie_to_stand"),
-    "Lay down": ("sit_to_lie", "stand_to_lie"),
-    "Rolled in bed": ("bed_roll",),
-    "Squatted": ("squat",),
-    "Bent forward": ("forward_bend",),
-    "Bent sideways": ("lateral_bend",),
-    "Rotated": ("trunk_rotation",),
+TRIGGERS: Final = (
+    (lazy("Stood up"), ("sit_to_stand", "lie_to_stand")),
+    (lazy("Lay down"), ("sit_to_lie", "stand_to_lie")),
+    (lazy("Rolled in bed"), ("bed_roll",)),
+    (lazy("Squatted"), ("squat",)),
+    (lazy("Bent forward"), ("forward_bend",)),
+    (lazy("Bent sideways"), ("lateral_bend",)),
+    (lazy("Rotated"), ("trunk_rotation",)),
+)
+"""What the patient page counts: name and kinds of movement."""
+SYMPTOMS: Final = {
+    "pain": lazy("Pain"),
+    "numbness": lazy("Numbness"),
+    "paraesthesia": lazy("Tingling"),
 }
-"""What the patient page counts."""
-SYMPTOMS: Final = {"pain": "Pain", "numbness": "Numbness", "paraesthesia": "Tingling"}
-SITES: Final = {"lumbosacral": "Low back", "iliac_crest": "Hip crest", "groin": "Groin"}
-SIDES: Final = {"left": "Left", "both": "Both sides", "right": "Right"}
+SITES: Final = {
+    "lumbosacral": lazy("Low back"),
+    "iliac_crest": lazy("Hip crest"),
+    "groin": lazy("Groin"),
+}
+SIDES: Final = {"left": lazy("Left"), "both": lazy("Both sides"), "right": lazy("Right")}
 
-NO_DATA: Final = "no data"
-NOT_WORN: Final = "not worn"
-NOT_OBSERVABLE: Final = "not observable"
+NO_DATA: Final = lazy("no data")
+NOT_WORN: Final = lazy("not worn")
+NOT_OBSERVABLE: Final = lazy("not observable")
+ABSENT: Final = (NO_DATA, NOT_WORN, NOT_OBSERVABLE)
 
 
 def minutes(value: float) -> str:
     """ "0 min", "under 1 min", "23 min", "1 h 05 min"."""
     if 0 < value < 0.5:
-        return "under 1 min"
+        return gettext("under 1 min")
     whole = round(value)
-    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60:02d} min"
-
-
-def signed(value: float) -> str:
-    """ "+1.2", "−0.7", "±0.0"."""
-    text = f"{abs(value):.1f}"
-    return ("±" if float(text) == 0 else "+" if value > 0 else "−") + text
+    if whole < 60:
+        return gettext("%(minutes)d min", minutes=whole)
+    return gettext("%(hours)d h %(minutes)02d min", hours=whole // 60, minutes=whole % 60)
 
 
 def absent(exposure: Exposure) -> str:
     """Why a figure of this interval is None."""
     if exposure.worn_min is None:
-        return NO_DATA
-    return NOT_OBSERVABLE if exposure.worn_min else NOT_WORN
+        return str(NO_DATA)
+    return str(NOT_OBSERVABLE if exposure.worn_min else NOT_WORN)
 
 
 def minutes_or_why(value: float | None, exposure: Exposure) -> str:
@@ -101,7 +108,7 @@ def minutes_or_why(value: float | None, exposure: Exposure) -> str:
 
 
 def count_or_why(value: float | None, exposure: Exposure) -> str:
-    return absent(exposure) if value is None else str(round(value))
+    return absent(exposure) if value is None else number_text(round(value))
 
 
 def band_range(band: Band) -> str:
@@ -138,12 +145,12 @@ def band_minutes(exposure: Exposure) -> dict[str, float | None] | None:
 def ago(seconds: float) -> str:
     """ "20 s ago", "5 min ago", "3 h ago", "2 days ago"."""
     if seconds < 60:
-        return f"{max(0, int(seconds))} s ago"
+        return gettext("%(n)d s ago", n=max(0, int(seconds)))
     if seconds < 3600:
-        return f"{int(seconds // 60)} min ago"
+        return gettext("%(n)d min ago", n=int(seconds // 60))
     if seconds < 2 * 86400:
-        return f"{int(seconds // 3600)} h ago"
-    return f"{int(seconds // 86400)} days ago"
+        return gettext("%(n)d h ago", n=int(seconds // 3600))
+    return gettext("%(n)d days ago", n=int(seconds // 86400))
 
 
 def local(t_ns: int, zone: ZoneInfo) -> datetime:

@@ -32,7 +32,7 @@ def test_every_endpoint_says_what_it_requires(site: Site) -> None:
     marks = {r.endpoint: permission_of(site.app, r.endpoint) for r, _ in rules(site.app)}
     assert None not in marks.values()
     public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
-    assert public == {"static", "auth.login", "assets.plotly", "health"}
+    assert public == {"static", "auth.login", "assets.plotly", "health", "language.choose"}
 
 
 def test_every_route_about_a_wearer_checks_the_wearer(site: Site) -> None:

@@ -67,6 +67,7 @@ def opened(browser: Browser, served: str, complaints: list[str]) -> Iterator[Ope
             base_url=served,
             viewport=size,  # type: ignore[arg-type]
             java_script_enabled=script,
+            locale="en-GB",
         )
         contexts.append(context)
         page = context.new_page()

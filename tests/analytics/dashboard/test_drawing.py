@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analytics.dashboard import charts, tables, words
+from analytics.dashboard import charts, language, tables, words
 from analytics.dashboard.clinician import change_against
 from analytics.dashboard.ribbon import Bar, Ribbon, ribbon
 from analytics.exposure.observable import MOVEMENTS
@@ -112,7 +112,7 @@ def test_a_sum_with_an_unknown_part_is_unknown() -> None:
     ("value", "text"), [(1.24, "+1.2"), (-0.66, "−0.7"), (0.0, "±0.0"), (-0.04, "±0.0")]
 )
 def test_signed(value: float, text: str) -> None:
-    assert words.signed(value) == text
+    assert language.signed(value) == text
 
 
 @pytest.mark.parametrize(
