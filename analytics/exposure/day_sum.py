@@ -1,7 +1,6 @@
 """A day's exposure as one small result, so that pages of months read rows and not timelines.
 
-The body holds the hours; the day is their sum, made again when it is read, so that both are what
-`day_exposure` says to the last bit. An hour without any data is null.
+Day and hours are what `day_exposure` said to the last bit. An hour without any data is null.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from analytics.exposure.summary import (
     Exposure,
     HourExposure,
     not_worn,
-    total,
 )
 
 _MEANING: Final = 1
@@ -28,6 +26,8 @@ _MEANING: Final = 1
 _NAMES: Final = tuple(field.name for field in fields(Exposure))[2:]
 """Without start_ns and end_ns: those are the hour's."""
 _KEYS: Final = {"posture_min": WORN_POSTURES, "movements": MOVEMENTS}
+_KEYED: Final = tuple((_NAMES.index(name), keys) for name, keys in _KEYS.items())
+_BAND: Final = _NAMES.index("slouched_min")
 FORMAT: Final = hashlib.sha256(repr((_MEANING, _NAMES, _KEYS)).encode()).hexdigest()[:8]
 """A sum of another format is none: figures were added since, or mean something else."""
 
@@ -37,6 +37,7 @@ def body_of(found: DayExposure) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "longest_sitting_min": found.longest_sitting_min,
+        "day": _row(found.exposure),
         "hour_starts_ns": [hour.hour.start_ns for hour in found.hours],
         "hours": [_row(hour.exposure) for hour in found.hours],
     }
@@ -54,7 +55,7 @@ def exposure_of(day: Day, body: Mapping[str, Any]) -> DayExposure | None:
     ]
     return DayExposure(
         date=day.date,
-        exposure=total(parts, day.start_ns, day.end_ns),
+        exposure=_exposure(body["day"], day.start_ns, day.end_ns),
         longest_sitting_min=body["longest_sitting_min"],
         hours=tuple(HourExposure(*pair) for pair in zip(hours, parts, strict=True)),
     )
@@ -75,10 +76,10 @@ def _json(name: str, value: Any) -> Any:
 def _exposure(row: Sequence[Any] | None, start_ns: int, end_ns: int) -> Exposure:
     if row is None:
         return not_worn(start_ns, end_ns, worn_min=None)
-    values = dict(zip(_NAMES, row, strict=True))
-    for name, keys in _KEYS.items():
-        if values[name] is not None:
-            values[name] = dict(zip(keys, values[name], strict=True))
-    if values["slouched_min"] is not None:
-        values["slouched_min"] = Band(*values["slouched_min"])
-    return Exposure(start_ns, end_ns, **values)
+    values = list(row)  # thousands on one page: no names here
+    for at, keys in _KEYED:
+        if values[at] is not None:
+            values[at] = dict(zip(keys, values[at], strict=True))
+    if values[_BAND] is not None:
+        values[_BAND] = Band(*values[_BAND])
+    return Exposure(start_ns, end_ns, *values)

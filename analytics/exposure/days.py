@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 NS_PER_S = 1_000_000_000
@@ -59,6 +60,7 @@ class Day:
         """The day `days` later (earlier when negative) on the calendar."""
         return Day(self.date + timedelta(days=days), self.zone)
 
+    @lru_cache(maxsize=1024)  # noqa: B019 - days are few and small
     def hours(self) -> tuple[Hour, ...]:
         """The wall-clock hours of the day in order, without gap or overlap."""
         at_s, end_s = self.start_ns // NS_PER_S, self.end_ns // NS_PER_S
