@@ -14,11 +14,17 @@ from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from analytics.dashboard.readings import Readings
 from analytics.store.clinic import Clinic
 from analytics.store.records import Role
 
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK: Final = "required_permission"
+_SCOPE: Final = "required_scope"
+READ: Final = "read"
+EXPORT: Final = "export"
+SCOPES: Final = (READ, EXPORT)
+"""What a token of the API may be good for."""
 LIVE_AUDIT_S: Final = 3600.0
 """Polling is on record once in this time per user, wearer and view, pages every time."""
 
@@ -33,11 +39,15 @@ class Permission(Enum):
     WEARER = "may_see() of the <wearer> in the URL"
 
 
-def requires(permission: Permission) -> Callable[[View], View]:
-    """Mark a view with the permission it requires; goes below the route decorator."""
+def requires(permission: Permission, *, scope: str | None = None) -> Callable[[View], View]:
+    """Mark a view with the permission it requires; goes below the route decorator.
+
+    scope: what a token must be good for; None: no token opens this view.
+    """
 
     def mark(view: View) -> View:
         setattr(view, _MARK, permission)
+        setattr(view, _SCOPE, scope)
         return view
 
     return mark
@@ -46,6 +56,11 @@ def requires(permission: Permission) -> Callable[[View], View]:
 def permission_of(app: Flask, endpoint: str) -> Permission | None:
     """The permission an endpoint requires; None (refused) when it was never marked."""
     return getattr(app.view_functions[endpoint], _MARK, None)
+
+
+def scope_of(app: Flask, endpoint: str) -> str | None:
+    """The scope of tokens that an endpoint takes; None: it takes none."""
+    return getattr(app.view_functions[endpoint], _SCOPE, None)
 
 
 def check_request() -> ResponseReturnValue | None:
@@ -78,6 +93,16 @@ def _may_see_wearer() -> bool:
 
 def clinic() -> Clinic:
     found: Clinic = current_app.extensions["clinic"]
+    return found
+
+
+def readings() -> Readings:
+    found: Readings = current_app.extensions["readings"]
+    return found
+
+
+def view_log() -> ViewLog:
+    found: ViewLog = current_app.extensions["view_log"]
     return found
 
 

@@ -11,10 +11,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.alert_watch import settings_of
-from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.given_alerts import alerts_today
 from analytics.dashboard.language import gettext, lazy
-from analytics.dashboard.patient import readings
 from analytics.exposure.alerts import KINDS, AlertSettings, AlertSettingsError
 from analytics.store.records import TimeMark
 

@@ -69,8 +69,9 @@ def create_app(
     language.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    for module in (auth, patient, alerts, clinician, association, api, assets):
+    for module in (auth, patient, alerts, clinician, association, assets):
         app.register_blueprint(module.blueprint)
+    api.install(app)
     app.add_url_rule("/health", "health", _health)
     app.jinja_env.globals.update(
         words=words,

@@ -11,9 +11,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from numpy.typing import NDArray
 
-from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.clinician import zone_of
-from analytics.dashboard.patient import readings
 from analytics.dashboard.words import local
 from analytics.exposure.association import words
 from analytics.exposure.association.answer import ASSOCIATED, Association, associate
@@ -49,10 +48,7 @@ _kept: dict[tuple[str, Day], tuple[int, Association]] = {}
 def show(wearer: str) -> ResponseReturnValue:
     """The answer over the last days, computed again when what it rests on has changed."""
     current_app.extensions["view_log"].page(current_user.name, [wearer], "association")
-    today = readings().today(zone_of(wearer))
-    first = today.plus(-DAYS)
-    diary = [e for e in clinic().diary(wearer, first.start_ns, today.start_ns) if _is_pain(e)]
-    found = _answer(wearer, first, diary)
+    first, found = answer_of(wearer)
     return render_template(
         "association.html",
         wearer=wearer,
@@ -65,6 +61,14 @@ def show(wearer: str) -> ResponseReturnValue:
         flares=[words.flare_sentence(f, name=NAMES[f.trigger]) for f in found.flares],
         caution=words.CAUTION,
     )
+
+
+def answer_of(wearer: str) -> tuple[Day, Association]:
+    """The first of the last days, and what they say."""
+    today = readings().today(zone_of(wearer))
+    first = today.plus(-DAYS)
+    diary = [e for e in clinic().diary(wearer, first.start_ns, today.start_ns) if _is_pain(e)]
+    return first, _answer(wearer, first, diary)
 
 
 def _answer(wearer: str, first: Day, diary: list[DiaryEntry]) -> Association:

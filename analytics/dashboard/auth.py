@@ -49,7 +49,7 @@ def _stamp(user: User) -> str:
     return hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]
 
 
-@login_manager.user_loader  # type: ignore[untyped-decorator]
+@login_manager.user_loader
 def load_account(session_id: str) -> Account | None:
     stamp, _, name = session_id.partition(":")
     user = clinic().user(name)
@@ -60,7 +60,7 @@ def load_account(session_id: str) -> Account | None:
     return Account(user)
 
 
-@login_manager.unauthorized_handler  # type: ignore[untyped-decorator]
+@login_manager.unauthorized_handler
 def ask_for_login() -> ResponseReturnValue:
     if errors.wants_json():
         return errors.as_json(401, "log in first")

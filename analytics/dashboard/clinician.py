@@ -12,10 +12,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.dashboard import charts, tables
-from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.diary import text_of
 from analytics.dashboard.live import now_json
-from analytics.dashboard.patient import readings
 from analytics.dashboard.readings import COMPARED_DAYS
 from analytics.dashboard.ribbon import ribbon
 from analytics.dashboard.words import local

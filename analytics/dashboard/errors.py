@@ -47,6 +47,18 @@ def answer(status: int, text: str | None = None) -> ResponseReturnValue:
     return render_template("error.html", title=title, text=text or standard), status
 
 
+def _what_is_wrong(error: HTTPException) -> str | None:
+    """ "to: must be after from" for a question that did not pass its check."""
+    messages = getattr(error, "data", {}).get("messages")
+    if not messages:
+        return None
+    found: list[str] = []
+    for fields in messages.values():
+        for name, texts in fields.items() if isinstance(fields, dict) else [("", fields)]:
+            found += [f"{name}: {text}" if name else str(text) for text in texts]
+    return "; ".join(found)
+
+
 def register(app: Flask) -> None:
     """Handlers for everything a view may raise."""
 
@@ -58,7 +70,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> ResponseReturnValue:
-        return answer(error.code or 500)
+        return answer(error.code or 500, _what_is_wrong(error))
 
     @app.errorhandler(ClinicError)
     def clinic(error: ClinicError) -> ResponseReturnValue:

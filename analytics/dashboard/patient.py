@@ -10,12 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.dashboard import tables, words
-from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.diary import entry_of, may_undo, text_of
 from analytics.dashboard.given_alerts import alerts_today
 from analytics.dashboard.language import gettext
 from analytics.dashboard.live import now_json
-from analytics.dashboard.readings import Readings
 from analytics.dashboard.ribbon import ribbon
 from analytics.store.records import DiaryEntry
 
@@ -79,11 +78,6 @@ def undo_entry(entry_id: int) -> None:
         abort(409)
     clinic().delete_diary(current_user.wearer, entry_id)
     clinic().audit(current_user.name, "diary undo", current_user.wearer)
-
-
-def readings() -> Readings:
-    found: Readings = current_app.extensions["readings"]
-    return found
 
 
 def own_zone() -> ZoneInfo:

@@ -11,7 +11,8 @@ from analytics.day_reading import DayReading, read_day, read_days
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.summary import DayExposure, Exposure
 from analytics.exposure.timeline import MINUTE_S
-from analytics.store.base import Store
+from analytics.sample_window import SampleWindow, sample_window
+from analytics.store.base import Result, ResultSpan, SensorSpan, Store
 from analytics.store.clinic import Clinic
 
 LIVE_S = 10.0
@@ -100,6 +101,24 @@ class Readings:
             seen_s=None if last_seen_ns is None else max(0.0, (now_ns - last_seen_ns) / NS_PER_S),
             battery_pct=self._battery_pct(wearer),
         )
+
+    def sensors(self, wearer: str) -> list[SensorSpan]:
+        """Sensors with samples."""
+        return self._store.sensors(wearer)
+
+    def result_spans(self, wearer: str) -> list[ResultSpan]:
+        """Which kinds of results there are."""
+        return self._store.result_spans(wearer)
+
+    def results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
+        """Results of one kind that overlap the range."""
+        return self._store.read_results(wearer, kind, start_ns, end_ns)
+
+    def samples(
+        self, wearer: str, sensor: str, start_ns: int, end_ns: int, *, points: int
+    ) -> SampleWindow:
+        """Raw samples, all of them or an envelope."""
+        return sample_window(self._store, wearer, sensor, start_ns, end_ns, points=points)
 
     def _battery_pct(self, wearer: str) -> int | None:
         """The emptiest of the wearer's sensors."""

@@ -213,15 +213,26 @@ class People:
                 (time.time_ns(), user, action, wearer, detail),
             )
 
-    def audit_entries(self, wearer: str | None = None, limit: int = 1000) -> list[AuditEntry]:
-        """Newest first, of one wearer or of all."""
+    def audit_entries(
+        self, wearer: str | None = None, limit: int = 1000, skip: int = 0
+    ) -> list[AuditEntry]:
+        """Newest first, of one wearer or of all, without the newest `skip`."""
         with self._db.read() as connection:
             rows = connection.execute(
                 "SELECT at_ns, user, action, wearer, detail FROM audit"
-                " WHERE ?1 IS NULL OR wearer = ?1 ORDER BY id DESC LIMIT ?2",
-                (wearer, limit),
+                " WHERE ?1 IS NULL OR wearer = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3",
+                (wearer, limit, skip),
             ).fetchall()
         return [AuditEntry(*row) for row in rows]
+
+    def audit_count(self, wearer: str) -> int:
+        """How many entries are about a wearer."""
+        with self._db.read() as connection:
+            return int(
+                connection.execute(
+                    "SELECT count(*) FROM audit WHERE wearer = ?", (wearer,)
+                ).fetchone()[0]
+            )
 
 
 def _check_zone(time_zone: str) -> None:

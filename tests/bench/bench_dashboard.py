@@ -102,7 +102,7 @@ def _watch(stack: Stack, ages_s: list[float], ended: threading.Event) -> None:
     browser.open(f"{address}/login", urllib.parse.urlencode(form).encode())
     begun_s, last = None, None
     while not ended.wait(0.05):
-        state = json.loads(browser.open(f"{address}/api/wearers/{WEARER}/now").read())
+        state = json.loads(browser.open(f"{address}/api/v1/wearers/{WEARER}/now").read())
         now_s = time.time()
         if state["age_s"] is None:
             continue

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from analytics import diary
 from analytics.store.clinic import Clinic
 from analytics.store.records import ClinicError, DiaryEntry
 from trunkline.clinic_access import as_json, clinic_in, instant_ns, operator
@@ -69,13 +70,10 @@ def add(*, wearer: str, data_dir: Path, **said: Any) -> None:
     Example: trunkline diary add --wearer p-001 --severity 6 --site groin --side left
     """
     now_ns = time.time_ns()
-    entry = _changed(DiaryEntry(wearer, now_ns, "pain", None, None, None, now_ns, "cli"), said)
-    with clinic_in(data_dir) as clinic, clinic.transaction():
-        clinic.wearer(wearer)
-        if not clinic.add_diary(entry):
-            raise ClinicError("the diary says something of this time, symptom and site already")
-        stored = clinic.diary(wearer, entry.at_ns, entry.at_ns + 1)[-1]
-        clinic.audit(operator(), "diary add", wearer, f"entry {stored.id}")
+    blank = DiaryEntry(wearer, now_ns, "pain", None, None, None, now_ns, "cli")
+    entry = dataclasses.replace(blank, **_changes(said))
+    with clinic_in(data_dir) as clinic:
+        stored = diary.add(clinic, entry, operator())
     click.echo(f"entry {stored.id} added")
 
 
@@ -135,11 +133,8 @@ def edit(*, wearer: str, entry_id: int, data_dir: Path, **said: Any) -> None:
     """
     if all(value is None for value in said.values()):
         raise click.UsageError("nothing to change; see: trunkline diary edit --help")
-    with clinic_in(data_dir) as clinic, clinic.transaction():
-        before = _entry(clinic, wearer, entry_id)
-        after = _changed(before, said)
-        clinic.change_diary(after)
-        clinic.audit(operator(), "diary edit", wearer, difference(before, after))
+    with clinic_in(data_dir) as clinic:
+        diary.change(clinic, _entry(clinic, wearer, entry_id), _changes(said), operator())
     click.echo(f"entry {entry_id} changed")
 
 
@@ -153,11 +148,8 @@ def delete(*, wearer: str, entry_id: int, data_dir: Path) -> None:
     \b
     Example: trunkline diary delete --wearer p-001 17
     """
-    with clinic_in(data_dir) as clinic, clinic.transaction():
-        entry = _entry(clinic, wearer, entry_id)
-        clinic.delete_diary(wearer, entry_id)
-        said = f"{entry.at_ns} {entry.symptom} {entry.site} {entry.side} {entry.severity}"
-        clinic.audit(operator(), "diary delete", wearer, f"entry {entry_id}: {said}")
+    with clinic_in(data_dir) as clinic:
+        diary.remove(clinic, _entry(clinic, wearer, entry_id), operator())
     click.echo(f"entry {entry_id} deleted")
 
 
@@ -194,23 +186,12 @@ def _entry(clinic: Clinic, wearer: str, entry_id: int) -> DiaryEntry:
     return found
 
 
-def _changed(entry: DiaryEntry, said: dict[str, Any]) -> DiaryEntry:
+def _changes(said: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an entry that the options name."""
     changes = {name: value for name, value in said.items() if value is not None and name != "at"}
     changes |= {name: None for name, value in changes.items() if value == NONE}
     if len(changes.get("note") or "") > MAX_NOTE:
         raise click.BadParameter(f"use up to {MAX_NOTE} characters", param_hint="--note")
     if said["at"] is not None:
         changes["at_ns"] = instant_ns(said["at"], "--at")
-    return dataclasses.replace(entry, **changes)
-
-
-def difference(before: DiaryEntry, after: DiaryEntry) -> str:
-    """ "entry 17: severity 6 -> 4" for the audit; of a note only that it changed."""
-    changes = []
-    for name in ("at_ns", "symptom", "site", "side", "severity"):
-        old, new = getattr(before, name), getattr(after, name)
-        if old != new:
-            changes.append(f"{name} {old} -> {new}")
-    if before.note != after.note:
-        changes.append("note")
-    return f"entry {after.id}: " + ", ".join(changes or ["nothing"])
+    return changes

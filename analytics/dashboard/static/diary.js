@@ -22,8 +22,9 @@ function tell(text, undo) {
   hideTimer = setTimeout(() => { notice.hidden = true; }, undo ? undo.seconds * 1000 : 6000);
 }
 
-async function send(url, method, body) {
-  const answer = await fetch(url, { method, body, headers: { "X-CSRFToken": token } });
+async function send(url, method, said) {
+  const headers = { "X-CSRFToken": token, "Content-Type": "application/json" };
+  const answer = await fetch(url, { method, body: said && JSON.stringify(said), headers });
   const json = await answer.json();
   if (!answer.ok) throw new Error(json.error);
   document.dispatchEvent(new Event("trunkline:diary"));
@@ -42,8 +43,10 @@ async function takeBack(url) {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const fields = new FormData(form, event.submitter);
+  const [symptom, site] = (fields.get("what") ?? "").split(".");
+  const said = { symptom, site, side: fields.get("side") || null, severity: Number(fields.get("severity")) };
   try {
-    const saved = await send(form.dataset.api, "POST", fields);
+    const saved = await send(form.dataset.api, "POST", said);
     tell(`Saved: ${saved.text}`, { url: `${form.dataset.api}/${saved.id}`, seconds: saved.undo_s });
     for (const choice of form.querySelectorAll("input[name=what]")) choice.checked = false;
   } catch (error) {

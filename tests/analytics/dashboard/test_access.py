@@ -9,9 +9,20 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from analytics.dashboard.access import Permission, permission_of
+from analytics.dashboard.api import PREFIX
 from tests.analytics.dashboard.synthetic import Site
 
-VALUES = {"entry_id": 1, "on": "2026-06-10", "filename": "style.css"}
+VALUES = {
+    "entry_id": 1,
+    "on": "2026-06-10",
+    "filename": "style.css",
+    "sensor": "back",
+    "kind": "movement",
+}
+RANGES = {
+    "dates": "from=2026-06-09&to=2026-06-10",
+    "span": "from=2026-06-09T00:00:00Z&to=2026-06-10T00:00:00Z",
+}
 
 
 def rules(app: Flask) -> list[tuple[Rule, str]]:
@@ -32,7 +43,8 @@ def test_every_endpoint_says_what_it_requires(site: Site) -> None:
     marks = {r.endpoint: permission_of(site.app, r.endpoint) for r, _ in rules(site.app)}
     assert None not in marks.values()
     public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
-    assert public == {"static", "auth.login", "assets.plotly", "health", "language.choose"}
+    open_to_all = {"auth.login", "assets.plotly", "health", "language.choose", "openapi"}
+    assert public == {"static", *open_to_all}
 
 
 def test_every_route_about_a_wearer_checks_the_wearer(site: Site) -> None:
@@ -109,7 +121,7 @@ def test_who_saw_whom_is_on_record(site: Site) -> None:
     client.get("/wearers")
     client.get("/wearers/anna/2026-06-09")
     for _ in range(3):
-        client.get("/api/wearers/anna/now")
+        client.get("/api/v1/wearers/anna/now")
     client.get("/wearers/ben")
     seen = [
         (e.user, e.action, e.detail)
@@ -124,11 +136,28 @@ def test_who_saw_whom_is_on_record(site: Site) -> None:
     assert [e.user for e in site.clinic.audit_entries("ben")] == []
 
 
+def test_every_answer_about_a_wearer_is_on_record(filled: Site) -> None:
+    client = filled.client("anna-login")
+    for rule, method in rules(filled.app):
+        if permission_of(filled.app, rule.endpoint) is not Permission.WEARER:
+            continue
+        before = filled.clinic.audit_count("anna")
+        asked = address(filled.app, rule, "anna")
+        codes = set()
+        for query in RANGES.values():
+            codes.add(client.open(f"{asked}?{query}", method=method).status_code)
+        assert codes & {200, 201, 303}, rule
+        assert filled.clinic.audit_count("anna") > before, rule
+
+
 def test_the_manual_lists_every_address(site: Site) -> None:
-    manual = (Path(__file__).parents[3] / "docs" / "dashboard.md").read_text()
+    docs = Path(__file__).parents[3] / "docs"
+    pages, api = (docs / "dashboard.md").read_text(), (docs / "api.md").read_text()
     for rule, method in rules(site.app):
         if rule.endpoint in {"static", "assets.plotly"}:
             continue
         shown = rule.rule.replace("<int:entry_id>", "<id>").replace("<on>", "<date>")
-        wanted = f"`{method} {shown}`" if shown.startswith("/api/") else f"`{shown}`"
-        assert wanted in manual, wanted
+        if shown.startswith(PREFIX):
+            assert f"`{method} {shown.removeprefix(PREFIX)}`" in api, shown
+        else:
+            assert f"`{shown}`" in pages, shown

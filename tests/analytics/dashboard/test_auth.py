@@ -173,11 +173,12 @@ def test_forms_need_their_token(site: Site) -> None:
     site.app.config["WTF_CSRF_ENABLED"] = True
     form = {"what": "pain.groin", "severity": "3"}
     assert client.post("/me/diary", data=form).status_code == 400
-    assert client.post("/api/me/diary", data=form).json == {
+    said = {"symptom": "pain", "severity": 3}
+    assert client.post("/api/v1/me/diary", json=said).json == {
         "error": "This page is out of date. Load it again and repeat what you did."
     }
     assert client.post("/logout").status_code == 400
     found = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/me").text)
     assert found
     headers = {"X-CSRFToken": found[1]}
-    assert client.post("/api/me/diary", data=form, headers=headers).status_code == 201
+    assert client.post("/api/v1/me/diary", json=said, headers=headers).status_code == 201

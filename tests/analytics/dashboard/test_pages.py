@@ -174,7 +174,7 @@ def test_a_day_of_25_hours(site: Site) -> None:
 
 def test_every_answer_has_the_headers(filled: Site) -> None:
     client = filled.client("dr-lee")
-    for path in ("/wearers/anna", "/login", "/nowhere", "/api/now", "/static/style.css"):
+    for path in ("/wearers/anna", "/login", "/nowhere", "/api/v1/now", "/static/style.css"):
         _, headers = static(client, path)
         policy = headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
@@ -227,7 +227,7 @@ def test_a_store_that_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatc
     answer = client.get("/me")
     assert answer.status_code == 503
     assert "Nothing is lost" in answer.text
-    assert client.get("/api/wearers/anna/now").json == {
+    assert client.get("/api/v1/wearers/anna/now").json == {
         "error": "No answer from the store. Nothing is lost. Try again in a moment."
     }
 
