@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +18,24 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-__all__ = ["Broker", "BrokerError", "Client", "MQTTMessage", "ReasonCode", "clear_retained"]
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "Client",
+    "MQTTMessage",
+    "ReasonCode",
+    "Retry",
+    "clear_retained",
+    "keep_connected",
+]
+
+logger = logging.getLogger(__name__)
 
 KEEPALIVE_S = 60
 CONNECT_TIMEOUT_S = 10.0
+LOGIN_TIMEOUT_S: Final = 20.0
+FIRST_RETRY_S: Final = 0.5
+MAX_RECONNECT_S: Final = 15.0
 NEVER: Final = 0xFFFFFFFF
 """MQTT 5, 3.1.2.11.2: the broker keeps the session as 3.1.1 does, without end."""
 
@@ -27,10 +43,8 @@ NEVER: Final = 0xFFFFFFFF
 class BrokerError(Exception):
     """The broker cannot be reached or refuses us; one sentence with what to do next."""
 
-    def __init__(self, message: str, advice: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, advice: str) -> None:
         super().__init__(f"{message}; {advice}")
-        self.lasting = lasting
-        """Trying again without a change of settings cannot help."""
 
 
 class _ClosingSocket(ssl.SSLSocket):
@@ -85,11 +99,32 @@ class Broker:
             client.tls_set_context(self._tls_context())
         return client
 
-    def connect(self, client: Client, *, keep_session: bool = False) -> None:
-        """Open the connection; the log-in is answered in the client's loop. BrokerError.
+    def log_in(
+        self,
+        client: Client,
+        *,
+        keep_session: bool = False,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Connect and wait until we are let in, or until it `is_stopped`. BrokerError.
 
         keep_session: as it was told to `client`.
         """
+        answers: list[ReasonCode] = []
+        client.on_connect = lambda _c, _d, _f, reason, _p: answers.append(reason)
+        self._connect(client, keep_session=keep_session)
+        deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
+        while not answers and not is_stopped():
+            ended = client.loop(0.1) is not MQTTErrorCode.MQTT_ERR_SUCCESS
+            if not answers and (ended or time.monotonic() > deadline_s):
+                raise BrokerError(
+                    f"the broker at {self.address} hung up before the log-in",
+                    "check whether the port expects TLS (--tls-ca)",
+                )
+        if answers and answers[0].is_failure:
+            raise self._refused(answers[0])
+
+    def _connect(self, client: Client, *, keep_session: bool) -> None:
         version5: dict[str, Any] = {}
         if self.mqtt5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -101,12 +136,10 @@ class Broker:
         except (OSError, ValueError) as error:
             raise self._unreachable(error) from error
 
-    def refused(self, reason: ReasonCode) -> BrokerError:
-        """What a refused log-in means."""
+    def _refused(self, reason: ReasonCode) -> BrokerError:
         return BrokerError(
             f"the broker at {self.address} refused the log-in ({reason})",
             "check --user and --password-file",
-            lasting=True,
         )
 
     def _present_password(self) -> str | None:
@@ -129,7 +162,6 @@ class Broker:
             raise BrokerError(
                 f"the TLS files cannot be used ({error})",
                 "check --tls-ca, --tls-cert and --tls-key: readable PEM files that belong together",
-                lasting=True,
             ) from error
         return context
 
@@ -141,7 +173,6 @@ class Broker:
         return BrokerError(
             f"cannot reach the broker at {self.address}",
             next((advice for kind, advice in _ADVICE if isinstance(error, kind)), str(error)),
-            lasting=isinstance(error, ssl.SSLCertVerificationError),
         )
 
 
@@ -164,24 +195,76 @@ _ADVICE: Iterable[tuple[type[Exception], str]] = (
 )
 
 
+class Retry:
+    """Waits that double, and one line in the log for a trouble that lasts."""
+
+    def __init__(self, longest_s: float, says: str = "%s (trying again; nothing is lost)") -> None:
+        self._longest_s, self._says = longest_s, says
+        self._wait_s = FIRST_RETRY_S
+        self._said = ""
+
+    def failed(self, error: Exception) -> float:
+        """Seconds to wait before the next attempt."""
+        if str(error) != self._said:
+            logger.warning(self._says, error)
+            self._said = str(error)
+        wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, self._longest_s)
+        return wait_s
+
+    def succeeded(self, text: str, *arguments: object) -> None:
+        """The trouble is over; said if there was any."""
+        if self._said:
+            logger.info(text, *arguments)
+        self._said, self._wait_s = "", FIRST_RETRY_S
+
+
+def keep_connected(
+    broker: Broker,
+    stop: threading.Event,
+    make: Callable[[], Client],
+    work: Callable[[Client], None],
+    *,
+    says: str = "%s (trying again; nothing is lost)",
+    keep_session: bool = False,
+) -> None:
+    """One connection after the other until `stop` is set: whatever keeps us out is said once and
+    waited for, since accounts, certificates and clocks are put right on the broker's side.
+
+    make: a client for every connection: password and TLS files are read anew, and nothing of an
+    old connection is left in it; work: called once logged in, returns when the connection ends.
+    """
+    retry = Retry(MAX_RECONNECT_S, says)
+    while not stop.is_set():
+        client: Client | None = None
+        try:
+            client = make()
+            broker.log_in(client, keep_session=keep_session, is_stopped=stop.is_set)
+            if not stop.is_set():
+                retry.succeeded("connected to the broker at %s", broker.address)
+                work(client)
+            if not stop.is_set():
+                raise BrokerError(
+                    f"the connection to the broker at {broker.address} ended", "connecting again"
+                )
+        except BrokerError as error:
+            stop.wait(retry.failed(error))
+        finally:
+            if client is not None:
+                client.disconnect()
+
+
 def clear_retained(broker: Broker, topics: Iterable[str], timeout_s: float = 20.0) -> None:
     """Remove the retained messages of these topics from the broker; raises BrokerError."""
     client = broker.client("", keep_session=False, manual_ack=False)
-    answers: list[ReasonCode] = []
-    client.on_connect = lambda _c, _d, _f, reason, _p: answers.append(reason)
-    broker.connect(client)
     deadline_s = time.monotonic() + timeout_s
-    sent = None
     try:
-        while sent is None or not all(message.is_published() for message in sent):
+        broker.log_in(client)
+        sent = [client.publish(topic, b"", qos=1, retain=True) for topic in topics]
+        while not all(message.is_published() for message in sent):
             ended = client.loop(0.1) is not MQTTErrorCode.MQTT_ERR_SUCCESS
-            if answers and answers[0].is_failure:
-                raise broker.refused(answers[0])
             if ended or time.monotonic() > deadline_s:
                 raise BrokerError(
                     f"the broker at {broker.address} did not take the change", "try again"
                 )
-            if answers and sent is None:
-                sent = [client.publish(topic, b"", qos=1, retain=True) for topic in topics]
     finally:
         client.disconnect()

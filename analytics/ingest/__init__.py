@@ -27,8 +27,8 @@ def run_ingest(
     """Write what arrives until `stop` is set.
 
     `new_wearer_zone`: register unknown wearers with this IANA zone; None refuses their messages.
-    Raises StoreError when another ingest works on the data directory, BrokerError when the broker
-    refuses us from the start.
+    Raises StoreError when another ingest works on the data directory, BrokerError when password or
+    TLS files cannot be used at the start.
     """
     with only_one(data_dir / LOCK_FILE, "ingest"):
         writer = Writer(store, clinic, new_wearer_zone)

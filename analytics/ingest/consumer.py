@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
-from analytics.broker import Broker, BrokerError, Client, MQTTMessage, ReasonCode
+from analytics.broker import Broker, Client, MQTTMessage, ReasonCode, Retry, keep_connected
 from analytics.ingest.triage import SUBSCRIBED, Message
 from analytics.ingest.writer import Writer, Written
 from analytics.store.base import StoreError
@@ -34,10 +34,7 @@ IDLE_S: Final = 0.25
 """How long to wait for the first message of a group, and so for the stop signal."""
 MAX_WAITING: Final = 5_000
 """Messages held while the store is away; the rest stays with the broker and the agents."""
-FIRST_RETRY_S: Final = 0.5
 MAX_RETRY_S: Final = 30.0
-MAX_RECONNECT_S: Final = 15.0
-LOGIN_TIMEOUT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,69 +58,23 @@ class Consumer:
         self._stop = stop
         self._waiting: deque[_Received] = deque()
         self._connection = 0
-        self._connected = False
-        self._ever_connected = False
-        self._refusal: BrokerError | None = None
         self._client = self._make_client()
 
     def run(self) -> None:
-        """Work until `stop` is set. Raises BrokerError for what only a change of settings can
-        cure, when the broker had never let us in; waits for everything else."""
-        retry = _Retry(MAX_RECONNECT_S)
-        while not self._stop.is_set():
-            try:
-                self._connect()
-                retry.succeeded("connected to the broker at %s", self._broker.address)
-                self._consume()
-                raise BrokerError(
-                    f"the connection to the broker at {self._broker.address} ended",
-                    "connecting again",
-                )
-            except BrokerError as error:
-                if error.lasting and not self._ever_connected:
-                    raise
-                if not self._stop.is_set():
-                    self._stop.wait(retry.failed(error))
-        self._client.disconnect()
+        """Work until `stop` is set; whatever comes between is waited for."""
+        keep_connected(
+            self._broker, self._stop, self._make_client, self._consume, keep_session=True
+        )
 
     # --- connection ------------------------------------------------------------------------
 
     def _make_client(self) -> Client:
-        """One for every connection: password and TLS files are read anew, and nothing of an old
-        connection is left in it."""
         client = self._broker.client(self._client_id, keep_session=True, manual_ack=True)
-        client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        return client
-
-    def _connect(self) -> None:
-        self._connected, self._refusal = False, None
-        self._client = self._make_client()
+        self._client = client
         self._connection += 1
-        self._broker.connect(self._client, keep_session=True)
-        deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
-        while not self._connected:
-            alive = self._pump(0.1)
-            if self._refusal is not None:
-                raise self._refusal
-            if not alive or time.monotonic() > deadline_s:
-                raise BrokerError(
-                    f"the broker at {self._broker.address} hung up before the log-in",
-                    "check whether the port expects TLS (--tls-ca)",
-                )
-            if self._stop.is_set():
-                return
-        self._ever_connected = True
-
-    def _on_connect(
-        self, client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
-    ) -> None:
-        if reason.is_failure:
-            self._refusal = self._broker.refused(reason)
-            return
-        self._connected = True
-        self._subscribe()
+        return client
 
     def _subscribe(self) -> None:
         self._client.subscribe([(filter_all(kind), 1) for kind in SUBSCRIBED])
@@ -158,8 +109,9 @@ class Consumer:
 
     # --- groups ----------------------------------------------------------------------------
 
-    def _consume(self) -> None:
+    def _consume(self, _client: Client) -> None:
         """Groups, one after the other, until the connection or the run ends."""
+        self._subscribe()
         alive = True
         while alive and not self._stop.is_set():
             alive = self._fill_group()
@@ -194,7 +146,7 @@ class Consumer:
 
     def _write(self, group: list[_Received]) -> Written | None:
         """Write until it succeeds; None when the run ends before."""
-        retry = _Retry(MAX_RETRY_S)
+        retry = Retry(MAX_RETRY_S)
         while True:
             try:
                 written = self._writer.write([received.message for received in group])
@@ -213,25 +165,3 @@ class Consumer:
         while not self._stop.is_set() and (rest_s := deadline_s - time.monotonic()) > 0:
             if len(self._waiting) >= MAX_WAITING or not self._pump(min(rest_s, IDLE_S)):
                 self._stop.wait(min(rest_s, IDLE_S))
-
-
-class _Retry:
-    """Waits that double, and one line in the log for a trouble that lasts."""
-
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
-        self._wait_s = FIRST_RETRY_S
-        self._said = ""
-
-    def failed(self, error: Exception) -> float:
-        """Seconds to wait before the next attempt."""
-        if str(error) != self._said:
-            logger.warning("%s (trying again; nothing is lost)", error)
-            self._said = str(error)
-        wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, self._longest_s)
-        return wait_s
-
-    def succeeded(self, text: str, *arguments: object) -> None:
-        if self._said:
-            logger.info(text, *arguments)
-        self._said, self._wait_s = "", FIRST_RETRY_S

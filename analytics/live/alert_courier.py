@@ -7,9 +7,9 @@ import logging
 import queue
 import threading
 import time
-from typing import Any, Final
+from typing import Final
 
-from analytics.broker import Broker, BrokerError
+from analytics.broker import Broker, Client, keep_connected
 from analytics.store.records import GivenAlert
 from wire.topics import Kind, wearer_topic
 
@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 MOST_WAITING: Final = 100
 STALE_S: Final = 300
 """An alert that could not be delivered for so long is not news any more."""
-RETRY_S: Final = 5.0
-LOGIN_TIMEOUT_S: Final = 20.0
 
 
 class AlertCourier:
@@ -41,44 +39,20 @@ class AlertCourier:
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set; a broker that is away is waited for."""
-        trouble = ""
-        while not stop.is_set():
-            try:
-                self._publish_while_connected(stop)
-            except BrokerError as error:
-                if str(error) != trouble:
-                    logger.warning("alerts do not reach the broker: %s; trying again", error)
-                trouble = str(error)
-                stop.wait(RETRY_S)
+        keep_connected(
+            self._broker,
+            stop,
+            lambda: self._broker.client("", keep_session=False, manual_ack=False),
+            lambda client: self._publish(client, stop),
+            says="alerts do not reach the broker: %s; trying again",
+        )
 
-    def _publish_while_connected(self, stop: threading.Event) -> None:
-        client = self._broker.client("", keep_session=False, manual_ack=False)
-        answers: list[Any] = []
-        client.on_connect = lambda _c, _d, _f, reason, _p: answers.append(reason)
-        self._broker.connect(client)
-        deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
-        try:
-            while not stop.is_set():
-                if client.loop(0.2):
-                    raise BrokerError(
-                        f"the connection to the broker at {self._broker.address} ended",
-                        "connecting again",
-                    )
-                if answers and answers[0].is_failure:
-                    raise self._broker.refused(answers[0])
-                if not answers and time.monotonic() > deadline_s:
-                    raise BrokerError(
-                        f"the broker at {self._broker.address} does not answer the log-in",
-                        "check whether the port expects TLS (--tls-ca)",
-                    )
-                while answers and not self._waiting.empty():
-                    alert = self._waiting.get_nowait()
-                    if time.time_ns() - alert.at_ns <= STALE_S * 10**9:
-                        client.publish(
-                            wearer_topic(alert.wearer, Kind.ALERT), message(alert), qos=1
-                        )
-        finally:
-            client.disconnect()
+    def _publish(self, client: Client, stop: threading.Event) -> None:
+        while not stop.is_set() and not client.loop(0.2):
+            while not self._waiting.empty():
+                alert = self._waiting.get_nowait()
+                if time.time_ns() - alert.at_ns <= STALE_S * 10**9:
+                    client.publish(wearer_topic(alert.wearer, Kind.ALERT), message(alert), qos=1)
 
 
 def message(alert: GivenAlert) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from analytics.broker import Broker, BrokerError, Client
+from analytics.broker import Broker, Client, Retry, keep_connected
 from analytics.dashboard.readings import Now, Readings
 from analytics.day_reading import DayReading
 from analytics.live.home_assistant import discovery
@@ -28,8 +28,8 @@ DAY_S: Final = 20.0
 """The day so far is read again this often, and when posture or slouching changes."""
 REST_S: Final = 60.0
 """A wearer without live data is told again this often; the last words stay retained."""
-RETRY_S: Final = 5.0
-LOGIN_TIMEOUT_S: Final = 20.0
+MAX_RETRY_S: Final = 15.0
+_SAYS: Final = "the live state is not published: %s; trying again"
 
 
 @dataclass(slots=True)
@@ -62,49 +62,26 @@ class LivePublisher:
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set; a broker or store that is away is waited for."""
-        trouble = ""
-        while not stop.is_set():
-            try:
-                self._publish_while_connected(stop)
-            except (BrokerError, StoreError, ClinicError) as error:
-                if str(error) != trouble:
-                    logger.warning("the live state is not published: %s; trying again", error)
-                trouble = str(error)
-                stop.wait(RETRY_S)
+        keep_connected(
+            self._broker,
+            stop,
+            lambda: self._broker.client("", keep_session=False, manual_ack=False),
+            lambda client: self._publish(client, stop),
+            says=_SAYS,
+        )
 
-    def _publish_while_connected(self, stop: threading.Event) -> None:
-        client = self._broker.client("", keep_session=False, manual_ack=False)
-        answers: list[Any] = []
-        client.on_connect = lambda _c, _d, _f, reason, _p: answers.append(reason)
-        self._broker.connect(client)
+    def _publish(self, client: Client, stop: threading.Event) -> None:
         self._known.clear()  # another broker may know nothing
-        deadline_s = time.monotonic() + LOGIN_TIMEOUT_S
-        try:
-            while not stop.is_set():
-                if client.loop(0.1):
-                    raise BrokerError(
-                        f"the connection to the broker at {self._broker.address} ended",
-                        "connecting again",
-                    )
-                if answers and answers[0].is_failure:
-                    raise self._broker.refused(answers[0])
-                if answers:
-                    self._look_at_all(client)
-                    self._serve(client, stop)
-                elif time.monotonic() > deadline_s:
-                    raise BrokerError(
-                        f"the broker at {self._broker.address} does not answer the log-in",
-                        "check whether the port expects TLS (--tls-ca)",
-                    )
-        finally:
-            client.disconnect()
-
-    def _serve(self, client: Client, stop: threading.Event) -> None:
-        """Let paho work until the next look."""
-        until_s = time.monotonic() + EVERY_S
-        while time.monotonic() < until_s and not stop.is_set():
-            if client.loop(0.2):
-                return
+        retry, is_up = Retry(MAX_RETRY_S, _SAYS), True
+        while is_up and not stop.is_set():
+            wait_s = EVERY_S
+            try:
+                self._look_at_all(client)
+            except (StoreError, ClinicError) as error:
+                wait_s = retry.failed(error)
+            else:
+                retry.succeeded("the live state is published again")
+            is_up = _serve(client, stop, wait_s)
 
     def _look_at_all(self, client: Client) -> None:
         wearers = self._clinic.wearers()
@@ -137,3 +114,12 @@ class LivePublisher:
             known.day_s, known.posture = now_s, posture
         assert known.day is not None  # noqa: S101 - read just now, or current
         return known.day
+
+
+def _serve(client: Client, stop: threading.Event, seconds: float) -> bool:
+    """Let paho work until the next look; False when the connection has ended."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s and not stop.is_set():
+        if client.loop(0.2):
+            return False
+    return True

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from analytics.ingest import consumer
+import analytics.broker
 from analytics.store.base import Store, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
@@ -62,7 +62,7 @@ def motion(seconds: float) -> Motion:
 async def test_a_gap_a_drop_and_a_repetition_are_told(
     broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "MAX_RECONNECT_S", 0.5)
+    monkeypatch.setattr(analytics.broker, "MAX_RECONNECT_S", 0.5)
     data_dir = tmp_path / "data"
     clinic = Clinic(data_dir / "clinic.db")
     clinic.add_wearer("w1", "UTC")

@@ -102,7 +102,6 @@ class _Probe:
         self._broker = broker
         self._client: Client | None = None
         self._got: list[tuple[str, bytes]] = []
-        self._log_in: list[Any] = []
         self._subscribed = False
 
     def close(self) -> None:
@@ -112,17 +111,9 @@ class _Probe:
     def run(self) -> list[Finding]:
         broker = self._broker
         self._client = client = broker.client("", keep_session=False, manual_ack=False)
-        client.on_connect = lambda _c, _d, _f, reason, _p: self._log_in.append(reason)
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
-        broker.connect(client)
-        if not self._until(lambda: bool(self._log_in)):
-            raise BrokerError(
-                f"the broker at {broker.address} hung up before the log-in",
-                "check whether the port expects TLS (--tls-ca)",
-            )
-        if self._log_in[0].is_failure:
-            raise broker.refused(self._log_in[0])
+        broker.log_in(client)
         who = f"as {broker.user}" if broker.user else "without a log-in"
         findings = [ok(WHAT, f"{broker.address} lets us in {who}")]
         if broker.user is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics import broker
 from analytics.broker import Broker, BrokerError, clear_retained
 from analytics.ingest import consumer
 from analytics.store.base import StoredBatch, StoreError
@@ -196,10 +197,10 @@ def test_a_store_that_sleeps_and_wakes(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(broker, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(consumer, "MAX_RETRY_S", 0.1)
     monkeypatch.setattr(consumer, "MAX_WAITING", 10)
-    caplog.set_level(logging.INFO, "analytics.ingest")
+    caplog.set_level(logging.INFO, "analytics.broker")
     store = Moody(data_dir / "moody.db")
     store.down = True
     with agent(server) as w1, ingest(server_account(server), store, clinic, data_dir):
@@ -250,8 +251,8 @@ def test_a_broker_that_comes_late_and_goes_away(
     clinic: Clinic,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_RETRY_S", 0.05)
-    monkeypatch.setattr(consumer, "MAX_RECONNECT_S", 0.1)
+    monkeypatch.setattr(broker, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(broker, "MAX_RECONNECT_S", 0.1)
     server.kill()
     with ingest(server_account(server), store, clinic, data_dir):
         server.start()
@@ -265,15 +266,27 @@ def test_a_broker_that_comes_late_and_goes_away(
     complete(store, 6)
 
 
-def test_a_refused_log_in_ends_it_with_one_line(
-    server: Mosquitto, data_dir: Path, store: EmbeddedStore, clinic: Clinic
+def test_a_log_in_refused_at_the_start_is_said_once_and_tried_again(
+    server: Mosquitto, data_dir: Path, store: EmbeddedStore, clinic: Clinic, tmp_path: Path
 ) -> None:
-    process = ingest_process(server, data_dir, "--user", "nobody")
-    _, text = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 1
-    assert text.count("\n") == 1
-    assert "refused the log-in" in text
-    assert "--password-file" in text
+    password = tmp_path / "password"
+    password.write_text("wrong")
+    process = ingest_process(server, data_dir, "--password-file", str(password))
+    assert process.stderr is not None
+    try:
+        said = process.stderr.readline()
+        assert "refused the log-in" in said
+        assert "--password-file" in said
+        password.write_text(server.password_file("server").read_text())
+        with agent(server) as w1:
+            w1.send(*numbered(0, 3))
+            w1.wait_for_commit(SESSION, 2)
+    finally:
+        process.terminate()
+        _, rest = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 0
+    assert "refused" not in rest
+    complete(store, 3)
 
 
 def test_tls_against_a_port_without_it_is_told(server: Mosquitto, tmp_path: Path) -> None:
@@ -286,12 +299,12 @@ def test_tls_against_a_port_without_it_is_told(server: Mosquitto, tmp_path: Path
 def test_retained_messages_can_be_cleared(
     server: Mosquitto, data_dir: Path, store: EmbeddedStore, clinic: Clinic
 ) -> None:
-    broker = server_account(server)
+    account = server_account(server)
     session = new_session()
-    with agent(server) as w1, ingest(broker, store, clinic, data_dir):
+    with agent(server) as w1, ingest(account, store, clinic, data_dir):
         w1.send(batch(0, session=session))
         w1.wait_for_commit(session, 0)
-        clear_retained(broker, ["trunkline/v1/w1/back/committed"])
+        clear_retained(account, ["trunkline/v1/w1/back/committed"])
     with agent(server) as w1:
         w1.publish("mark", b"a round trip to the broker")
         assert w1.committed == {}
@@ -300,6 +313,6 @@ def test_retained_messages_can_be_cleared(
 
 
 def test_the_password_is_not_shown(server: Mosquitto) -> None:
-    broker = server_account(server)
-    assert broker.password
-    assert broker.password not in repr(broker)
+    account = server_account(server)
+    assert account.password
+    assert account.password not in repr(account)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analytics import broker
 from analytics.ingest import consumer
 from analytics.store.clinic import Clinic
 from analytics.store.influx import InfluxStore
@@ -26,9 +27,9 @@ def test_a_database_that_is_made_later(  # noqa: PLR0917
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(consumer, "FIRST_RETRY_S", 0.05)
+    monkeypatch.setattr(broker, "FIRST_RETRY_S", 0.05)
     monkeypatch.setattr(consumer, "MAX_RETRY_S", 0.2)
-    caplog.set_level(logging.INFO, "analytics.ingest")
+    caplog.set_level(logging.INFO, "analytics.broker")
     with (
         influxd(influxd_bin, tmp_path / "influx") as influx,
         mosquitto(mosquitto_bin, tmp_path / "mosquitto", ("w1",)) as server,
