@@ -261,6 +261,17 @@ class BulkDecoder(Decoder, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """One answer by which a sensor says no."""
+
+    code: str
+    """As it stands in the answer."""
+    meaning: str
+    advice: str
+    """What the agent does or what people can do."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileInfo:
     """The declarative half of a profile: everything that `trunkline profiles` and docs show."""
 
@@ -286,6 +297,8 @@ class ProfileInfo:
     bench_verified: bool
     """True only after a person compared a real unit on a bench."""
     quirks: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    """The error table; empty for a sensor that never answers: its settings are read back."""
     backfills: bool = False
     """Whether an agent can fill gaps from that memory: the profile is a Recorder."""
 

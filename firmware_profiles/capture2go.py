@@ -12,6 +12,7 @@ from firmware_profiles.base import (
     DecodeError,
     ProfileInfo,
     Quantity,
+    Refusal,
     Step,
     StreamRequest,
     StreamSettings,
@@ -85,6 +86,9 @@ class Capture2Go:
         placement_advice="in a tight belt clip at T12 or on a chest strap at the sternum",
         axes="not documented by the vendor and not verified on a bench: calibrate after mounting",
         bench_verified=False,
+        refusals=tuple(
+            Refusal(f"{code:02X}", meaning, advice) for code, (meaning, advice) in ERRORS.items()
+        ),
         quirks=(
             "Its g is 9.81 m/s2.",
             "Ranges are fixed at 16 g and 2000 deg/s; the bias of the gyroscope is taken off by "

@@ -47,6 +47,7 @@ def facts(info: ProfileInfo) -> list[tuple[str, str]]:
         ("Finding losses", info.loss_detection),
         ("Battery", info.battery),
         ("Records by itself", _recording(info)),
+        ("Refusals", _refusals(info)),
         ("Characteristics", _join(info.characteristics)),
         ("Smallest MTU", f"{info.requires_mtu} bytes"),
         ("Verified on a bench", "yes" if info.bench_verified else "no"),
@@ -72,6 +73,9 @@ def markdown(infos: Iterable[ProfileInfo]) -> str:
 def _section(info: ProfileInfo) -> str:
     lines = [f"## {info.label}", "", "| | |", "|---|---|"]
     lines += [f"| {label} | {text} |" for label, text in facts(info)]
+    if info.refusals:
+        lines += ["", "When it refuses:", "", "| Answer | Meaning | What to do |", "|---|---|---|"]
+        lines += [f"| {r.code} | {r.meaning} | {r.advice} |" for r in info.refusals]
     lines += ["", "Good to know:", "", *(f"- {quirk}" for quirk in info.quirks)]
     lines += ["", "Sources:", "", *(f"- {source}" for source in info.sources), ""]
     return "\n".join(lines)
@@ -90,6 +94,12 @@ def _recording(info: ProfileInfo) -> str:
     if info.backfills:
         return "yes; fills gaps with `trunkline agent --backfill`"
     return "yes (not read by Trunkline)" if info.records_offline else "no"
+
+
+def _refusals(info: ProfileInfo) -> str:
+    if info.refusals:
+        return "told by a status, see below"
+    return "not told: what was set is read back where it can be"
 
 
 def _rotation(info: ProfileInfo) -> str:

@@ -27,6 +27,7 @@ from firmware_profiles.metamotion_packets import (
 from firmware_profiles.metamotion_registers import (
     ACC,
     ACC_CHIPS,
+    ACCOUNTER_TIME,
     COMMAND_UUID,
     CONFIG,
     ENABLE,
@@ -60,8 +61,6 @@ _RANGES_G: Final = (2.0, 4.0, 8.0, 16.0)
 _RANGES_DPS: Final = (125.0, 250.0, 500.0, 1000.0, 2000.0)
 _SIX_BYTES: Final = b"\xff\xa0"
 """Source of a data processor: no channel; 6 bytes from offset 0."""
-_ACCOUNTER: Final = b"\x11\x31\x03"
-"""Puts the board's tick, 4 bytes, before each sample."""
 _CHIP_OF_MODEL: Final = {
     **dict.fromkeys(("MMR", "MMRL", "MMC", "5"), "BMI160"),
     **dict.fromkeys(("MMS", "8"), "BMI270"),
@@ -289,7 +288,7 @@ def _add_accounter(chip: Chip) -> Generator[Step, bytes | None, int]:
     """Have a chip's samples stamped; the processor's id."""
     head = bytes((PROCESSOR, PROCESSOR_ADD))
     source = bytes((chip.module, chip.single)) + _SIX_BYTES
-    answer = yield from _ask(head + source + _ACCOUNTER, head)
+    answer = yield from _ask(head + source + ACCOUNTER_TIME, head)
     if len(answer) != 1:
         raise ConfigurationError("the board cannot stamp its samples", _RESTART)
     return answer[0]

@@ -36,6 +36,8 @@ PROCESSOR_ADD, PROCESSOR_DATA, PROCESSOR_NOTIFY, PROCESSOR_CLEAR = 2, 3, 7, 8
 EVENT_CLEAR, LOGGER_CLEAR = 5, 0x0A
 LOG_TIME, LOG_DATA = 4, 7
 ADDRESS, BATTERY = 0x0B, 0x0C
+ACCOUNTER_TIME, ACCOUNTER_COUNT = b"\x11\x31\x03", b"\x11\x30\x03"
+"""Data processors that put the board's tick, or a count, 4 bytes, before each sample."""
 
 _COUNTS_PER_DPS: Final = 16.4
 """At 2000 deg/s."""
@@ -107,6 +109,9 @@ _REGISTERS: Final = {
     (LOGGING, 1): "log",
     (LOGGING, 2): "add logger",
     (LOGGING, LOG_TIME): "time",
+    (LOGGING, LOG_DATA): "log data",
+    (LOGGING, 8): "log progress",
+    (LOGGING, 0x0D): "page done",
     (LOGGING, 5): "log length",
     (LOGGING, 6): "read log",
     (LOGGING, 9): "clear log",
@@ -139,6 +144,14 @@ def message_note(data: bytes, topic: str) -> Note:
             values |= {"is_present": bool(rest), "implementation": rest[0] if rest else None}
     elif register == CONFIG and module in {ACC, GYRO} and len(rest) == 2:
         values |= _settings(module, rest)
+    elif (module, register) == (LOGGING, 5) and len(rest) == 4:
+        values |= {"entries": int.from_bytes(rest, "little")}
+    elif (module, register) == (LOGGING, 6) and len(rest) == 8:
+        entries, every = (int.from_bytes(part, "little") for part in (rest[:4], rest[4:]))
+        values |= {"entries": entries, "notify_every": every}
+    elif (module, register) == (PROCESSOR, PROCESSOR_ADD) and len(rest) == 7:
+        kinds = {ACCOUNTER_TIME: "time", ACCOUNTER_COUNT: "count"}
+        values |= {"of": _MODULES.get(rest[0], "unknown"), "accounts": kinds.get(rest[4:])}
     elif rest and register in {POWER, ENABLE} and module in {ACC, GYRO, MAG}:
         on = rest[0] == 1
         words = {POWER: ("stop", "start"), ENABLE: ("disable", "enable")}[register]

@@ -25,6 +25,7 @@ from firmware_profiles.movella_dot_notes import (
     CHARACTERISTICS,
     CONTROL_UUID,
     INFO_UUID,
+    REFUSALS,
     REPORT_UUID,
     SETTINGS_UUID,
     battery,
@@ -80,6 +81,7 @@ class MovellaDot:
             "not verified on a bench: calibrate after mounting"
         ),
         bench_verified=False,
+        refusals=REFUSALS,
         quirks=(
             "Measuring ranges are fixed.",
             "The payload mode cannot change while it measures, and some units ask for a power "

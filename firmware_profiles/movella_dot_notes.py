@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from firmware_profiles.base import BatteryLevel, DecodeError, Event, Note, StreamEnded
+from firmware_profiles.base import BatteryLevel, DecodeError, Event, Note, Refusal, StreamEnded
 
 
 def dot_uuid(number: str) -> str:
@@ -45,6 +45,20 @@ _RESULTS: Final = {
     0x60: "exporting",
     0x70: "exporting",
 }
+_WAIT: Final = "wait until it is done, or stop it with the vendor's app"
+REFUSALS: Final = tuple(
+    Refusal(f"{code:02X}", f"to a message about its memory: {meaning}", advice)
+    for code, meaning, advice in (
+        (0x02, "the message is invalid", "update its firmware with the vendor's app"),
+        (0x03, "the memory is busy", "it is tried again at the next connection"),
+        (0x30, "it erases", _WAIT),
+        (0x40, "it records", "its recording is stopped before it measures"),
+        (0x50, "it exports", _WAIT),
+        (0x60, "it exports", _WAIT),
+        (0x70, "it exports", _WAIT),
+    )
+)
+"""For people. Measuring itself has no answers: the control is read back."""
 _MESSAGES: Final = {
     0x02: "get state",
     0x30: "erase",

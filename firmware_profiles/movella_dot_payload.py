@@ -49,6 +49,8 @@ _FIELDS: Final = {
     "clip_acc": ("u1",),
     "clip_gyro": ("u1",),
 }
+_CLIPPED: Final = tuple(f"{q}_{axis}" for q in ("acc", "gyro", "mag") for axis in "xyz")
+"""Names of the lower status bits; the one above them tells a new magnetometer sample."""
 _CLIPS: Final = ("status", "clip_acc", "clip_gyro")
 _MODES: Final = {
     2: (MEDIUM_UUID, ("quat_wxyz", "free_acc_mps2", *_CLIPS)),
@@ -178,6 +180,10 @@ class DotDecoder:
                 values[quantity] = (row[name].astype(np.float64) * si).astype(np.float32)[None]
             else:
                 other[name] = row[name].tolist()
+        if "status" in other:
+            word = int(row["status"])
+            other["clipped"] = [name for bit, name in enumerate(_CLIPPED) if word >> bit & 1]
+            other["new_mag"] = bool(word >> len(_CLIPPED) & 1)
         events: list[Event] = []
         if values:
             lsb = {quantity: step for quantity, step in _LSB.items() if quantity in values}

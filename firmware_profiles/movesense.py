@@ -11,6 +11,7 @@ from firmware_profiles.base import (
     ConfigurationError,
     ProfileInfo,
     Quantity,
+    Refusal,
     Step,
     StreamRequest,
     Subscribe,
@@ -35,6 +36,7 @@ _HELLO, _SUBSCRIBE, _UNSUBSCRIBE, _PUT_UTCTIME = 0, 1, 2, 8
 # one reference per command, so that a late answer is never taken for another's
 _HELLO_REFERENCE, _UTCTIME_REFERENCE, _STREAM_REFERENCE = 1, 2, 99
 
+_WORKED: Final = frozenset({200, 202})
 _RESTART: Final = "take the battery out and put it back, then try again"
 _ADVICE: Final = {
     400: "update the sensor's firmware to 2.3 or newer",
@@ -82,6 +84,11 @@ class Movesense:
         ),
         axes="not documented by the vendor and not verified on a bench: calibrate after mounting",
         bench_verified=False,
+        refusals=tuple(
+            Refusal(str(code), meaning, _ADVICE.get(code, _RESTART))
+            for code, meaning in STATUS.items()
+            if code not in _WORKED
+        ),
         quirks=(
             "Needs firmware 2.3 or newer (HR2, Flash) or 1.0 (MD) with the GATT Sensor Data "
             "Protocol.",
@@ -160,7 +167,7 @@ def _command(
 def _check(answer: bytes) -> None:
     """Raise ConfigurationError unless the status in `answer` says that it worked."""
     status = status_of(answer)
-    if status in {200, 202}:
+    if status in _WORKED:
         return
     told = int.from_bytes(answer[:2], "little") if status is None else status
     reason = STATUS.get(told, "the status is not documented")

@@ -25,6 +25,7 @@ from firmware_profiles.polar_pmd import (
     CONTROL_UUID,
     DATA_UUID,
     QUANTITY,
+    REFUSALS,
     REQUIRED_MTU,
     Measurement,
     Setting,
@@ -69,6 +70,7 @@ class PolarH10:
             "pictures and not verified on a bench: calibrate after mounting"
         ),
         bench_verified=False,
+        refusals=REFUSALS,
         quirks=(
             "Accelerometer only: rotation and gait signs that need a gyroscope are not observable.",
             "It streams on after a lost link and drains its battery: always stop it. Status 6 at "

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from firmware_profiles.base import ConfigurationError, DecodeError, Quantity, Step, Write
+from firmware_profiles.base import (
+    ConfigurationError,
+    DecodeError,
+    Quantity,
+    Refusal,
+    Step,
+    Write,
+)
 
 CONTROL_UUID: Final = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 DATA_UUID: Final = "fb005c82-02e7-f387-1cad-8acd2d8df0c8"
@@ -85,6 +92,19 @@ STATUS: Final = {
     13: ("it is in the charger", "take the sensor out of the charger"),
     14: ("its memory is full", "delete recordings with the vendor's app"),
 }
+
+
+REFUSALS: Final = tuple(
+    Refusal(
+        str(code),
+        meaning,
+        f"it is stopped and started again; if that does not help, {advice}"
+        if code == _ALREADY_STREAMING
+        else advice,
+    )
+    for code, (meaning, advice) in STATUS.items()
+)
+"""For people; status 6 is what a sensor says that streams on from before a lost link."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from firmware_profiles.polar_pmd import (
     CONTROL_UUID,
     DATA_UUID,
     QUANTITY,
+    REFUSALS,
     REQUIRED_MTU,
     Measurement,
     Setting,
@@ -110,6 +111,7 @@ class PolarVerity:
             "pictures and not verified on a bench: calibrate after mounting"
         ),
         bench_verified=False,
+        refusals=REFUSALS,
         quirks=(
             f"Rates other than {_PLAIN_RATE_HZ:g} Hz and ranges other than {_PLAIN_RANGE_G:g} g "
             f"and {_PLAIN_RANGE_DPS:g} deg/s need SDK mode, which is switched on by itself; the "

@@ -246,7 +246,7 @@ class Link:
         self._clock, self._sighting = clock, sighting
         self._packets: deque[Packet] = deque()
         self._arrived = asyncio.Event()
-        self._lost = self._closing = False
+        self._lost = self._closing = self._is_starting = False
         self._subscribed: list[str] = []
         self._reply: tuple[str, Callable[[bytes], bool], asyncio.Future[bytes]] | None = None
 
@@ -262,16 +262,18 @@ class Link:
     ) -> T:
         """Carry out a profile's steps and return what it returns.
 
-        is_start: they start a stream; packets that came before the last command are of an earlier
-        one, which some sensors carry on with when the link comes back, and are thrown away.
+        is_start: they start a stream; packets that came before the answer to the last command are
+        of an earlier one, which some sensors carry on with when the link comes back, and are thrown
+        away.
 
         Raises RadioError, and whatever the profile raises.
         """
         try:
+            self._is_starting = is_start
             step = next(steps)
             while True:
-                if is_start and isinstance(step, Write):
-                    self._packets.clear()
+                if isinstance(step, Write):
+                    self._drop_earlier()
                 try:
                     answer = await self._do(step)
                 except TimeoutError:
@@ -294,7 +296,13 @@ class Link:
                 "restart the sensor, and check its firmware's version",
             ) from error
         finally:
+            self._is_starting = False
             steps.close()
+
+    def _drop_earlier(self) -> None:
+        """What has come until now is of an earlier stream."""
+        if self._is_starting:
+            self._packets.clear()
 
     async def receive(self, timeout_s: float) -> list[Packet]:
         """Packets so far, waiting for the first; none when the time is up (real seconds).
@@ -353,6 +361,7 @@ class Link:
         if self._reply:
             uuid, matches, future = self._reply
             if uuid == characteristic.uuid and not future.done() and matches(value):
+                self._drop_earlier()
                 future.set_result(value)
                 return
         if len(self._packets) >= MAX_QUEUED:

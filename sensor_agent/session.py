@@ -53,7 +53,8 @@ SCAN_S = 5.0
 STEADY_S = 10.0
 """A stream of this length counts as a connection that worked."""
 BATTERY_S = 300.0
-STOP_STEPS_S = 1.5
+STOP_STEPS_S = 2.5
+"""For the commands that leave a sensor idle: within what the agent allows for stopping."""
 COALESCE_S = 0.05
 """Packets are taken this often: at 20 sensors that halves the work, and nobody sees 50 ms."""
 _TICK_S = 0.25
@@ -405,20 +406,35 @@ class SensorSession:
         """Leave the sensor idle if it still listens; hand on what came until then; disconnect,
         whatever happens: a link that stays open hides the sensor from every later scan."""
         try:
+            # who is stopped in mid-configuration may have started it already
+            if decoder is not None or _is_cancelled():
+                await self._leave_idle(link, found)
             if decoder is not None:
-                with suppress(RadioError, ProfileError, TimeoutError):
-                    async with asyncio.timeout(STOP_STEPS_S):
-                        await link.perform(found.stop())
-                if isinstance(found, Recorder) and _is_cancelled():
-                    await self.memory.stop(link, found)
                 with suppress(RadioError):
                     self._take(await link.receive(0), decoder)
         finally:
             try:
                 self._hand_on(self.batcher.flush())
+                if _is_cancelled():  # before the disconnect, which takes its time
+                    self._to(Event.STOP)
             finally:
                 self.counters.dropped_packets += link.dropped
                 await link.close()
+
+    async def _leave_idle(self, link: Link, found: Profile) -> None:
+        try:
+            async with asyncio.timeout(STOP_STEPS_S):
+                await link.perform(found.stop())
+        except TimeoutError:
+            log.warning(
+                "sensor %s did not answer when it was told to stop; if it goes on measuring, "
+                "take it off or switch it off, for its battery's sake",
+                self.config.sensor,
+            )
+        except (RadioError, ProfileError) as error:
+            log.debug("sensor %s was not told to stop: %s", self.config.sensor, error)
+        if isinstance(found, Recorder) and _is_cancelled():
+            await self.memory.stop(link, found)
 
     # --- state ----------------------------------------------------------------------------------
 

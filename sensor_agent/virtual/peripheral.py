@@ -47,6 +47,8 @@ class VirtualSensor:
         self.battery_pct = 87
         self.duplicates = 0
         """How many more times every packet of samples is sent."""
+        self.answer_delay_s = 0.0
+        """How long (real seconds) the answer to a command takes; it is obeyed at once."""
         self._playback = playback
         self._radio = radio
         self._device = radio.device
@@ -170,10 +172,14 @@ class VirtualSensor:
         can_indicate = self._characteristics[uuid].properties & _PROPERTY["indicate"]
         if can_indicate and not self._is_listening(uuid):  # as control points do
             raise att.ATT_Error(att.ErrorCode.CCCD_IMPROPERLY_CONFIGURED)
+        pushes = self.encoder.write(uuid, bytes(data), connection.att_mtu)
+        self._end_old_stream()
         # a task, so that the answer follows the write response as on a real sensor
-        self._spawn(self._answer(self.encoder.write(uuid, bytes(data), connection.att_mtu)))
+        self._spawn(self._answer(pushes))
 
     async def _answer(self, pushes: list[Push]) -> None:
+        if self.answer_delay_s:
+            await asyncio.sleep(self.answer_delay_s)
         for push in pushes:
             await self._push(push)
         self._follow_stream()
@@ -214,15 +220,17 @@ class VirtualSensor:
 
     def _follow_stream(self) -> None:
         """Start or stop playing when the encoder's stream has changed."""
+        self._end_old_stream()
         stream = self.encoder.stream
-        if stream is self._playing:
-            return
-        if self._player is not None:
-            self._player.cancel()
-            self._player = None
-        self._playing = stream
-        if stream is not None:
+        if stream is not None and stream is not self._playing:
+            self._playing = stream
             self._player = asyncio.get_running_loop().create_task(self._play(stream))
+
+    def _end_old_stream(self) -> None:
+        """Stop playing what the encoder has ended."""
+        if self._player is not None and self.encoder.stream is not self._playing:
+            self._player.cancel()
+            self._player = self._playing = None
 
     async def _play(self, stream: Stream) -> None:
         async for frame in self._playback.frames(stream, self.encoder):

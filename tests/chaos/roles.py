@@ -14,6 +14,8 @@ from pathlib import Path
 import analytics.ingest
 import analytics.store.influx
 import analytics.worker
+import sensor_agent.agent
+import sensor_agent.session
 import trunkline.commands.ingest
 import trunkline.commands.worker
 from sensor_agent.agent import Agent, AgentConfig, Shared, run_agents
@@ -59,6 +61,8 @@ class AgentPlan:
 def run_agent_process(plan: AgentPlan, air_port: int, log: Path) -> None:
     """All wearers' agents; SIGTERM stops the sensors and waits until everything is delivered."""
     _log_to(log)
+    # how long stopping may take is tested elsewhere: here sensors must be told on any machine
+    sensor_agent.agent.SENSORS_STOP_S = sensor_agent.session.STOP_STEPS_S = 60.0
     asyncio.run(_run_agents(plan, air_port))
 
 

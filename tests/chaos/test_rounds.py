@@ -20,6 +20,7 @@ from tests.servers import influxd, mosquitto
 pytestmark = [pytest.mark.mosquitto, pytest.mark.influxdb]
 
 SPEED = 2.0
+PATIENCE_S = 120.0
 SEED = int(os.environ.get("TRUNKLINE_CHAOS_SEED", "5"))
 WEARERS = {
     "p-001": {
@@ -50,7 +51,7 @@ def _play(made: Stack, count: int) -> None:
         made.start(name)
     try:
         rounds(made, count, SEED)
-        time.sleep(3.0)
+        _all_stream_again(made)
         made.stop("agent")
         made.stop("ingest")
         made.stop("worker")
@@ -58,6 +59,18 @@ def _play(made: Stack, count: int) -> None:
     except AssertionError as error:
         raise AssertionError(_story(made)) from error
     assert not complaints, "\n".join([*complaints, _story(made)])
+
+
+def _all_stream_again(made: Stack) -> None:
+    """A sensor that the agent has not found again cannot be told to stop."""
+    count = sum(len(sensors) for sensors in WEARERS.values())
+    before = [len(made.air.truth(number).sent) for number in range(count)]
+    end_s = time.monotonic() + PATIENCE_S
+    for number in range(count):
+        while len(made.air.truth(number).sent) <= before[number]:
+            assert time.monotonic() < end_s, f"sensor {number} was not connected again"
+            time.sleep(0.2)
+    time.sleep(1.0)
 
 
 def _judge(made: Stack) -> list[str]:

@@ -262,11 +262,46 @@ async def test_what_an_earlier_stream_still_sends_is_not_taken_for_this_one(
     values = np.concatenate([b.channels["accel"].si()[:, 0] for b in desk.batches])
     numbers = np.rint(values / 9.80665e-3).astype(int)
     starts = np.cumsum([b.n for b in desk.batches])[:-1]
-    # a last packet of the old stream may be under way when the new one starts; up to four samples
-    # are no gap to the agent
-    gaps = np.flatnonzero(np.diff(numbers) > 5) + 1
+    gaps = np.flatnonzero(np.diff(numbers) > 1) + 1
     assert set(gaps) <= set(starts), [(numbers[i - 1], numbers[i]) for i in gaps]
     assert len(gaps) >= 3
+
+
+async def test_a_sensor_that_answers_late_is_told_to_stop_all_the_same(
+    desk: Desk, world: VirtualWorld
+) -> None:
+    sensor = await world.add_sensor("polar_h10", Motion(50.0, np.zeros((50 * 600, 3))))
+    async with desk.running("polar_h10") as session:
+        await until(streams(session))
+        sensor.answer_delay_s = 1.7
+    assert sensor.encoder.stream is None
+
+
+async def test_a_sensor_that_was_just_started_when_the_agent_ends_is_told_to_stop(
+    desk: Desk, world: VirtualWorld
+) -> None:
+    sensor = await world.add_sensor("polar_h10", Motion(50.0, np.zeros((50 * 600, 3))))
+    sensor.answer_delay_s = 0.5
+    async with desk.running("polar_h10") as session:
+        await until(lambda: sensor.encoder.stream is not None)
+        assert session.state is State.CONFIGURING
+        sensor.answer_delay_s = 0.0
+    assert sensor.encoder.stream is None
+
+
+async def test_a_sensor_that_does_not_answer_when_it_is_told_to_stop_is_said(
+    desk: Desk,
+    world: VirtualWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(session_module, "STOP_STEPS_S", 0.2)
+    sensor = await world.add_sensor("polar_h10", Motion(50.0, np.zeros((50 * 600, 3))))
+    async with desk.running("polar_h10") as session:
+        await until(streams(session))
+        sensor.answer_delay_s = 60.0
+    assert "did not answer when it was told to stop" in caplog.text
+    assert not sensor.is_connected
 
 
 @pytest.mark.parametrize("error", [RadioError("gone", "wait"), RuntimeError("HCI")])

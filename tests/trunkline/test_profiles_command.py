@@ -50,6 +50,15 @@ def test_show(name: str) -> None:
     assert json.loads(run("show", name, "--json").output)["requires_mtu"] == info.requires_mtu
 
 
+def test_show_tells_what_refusals_mean() -> None:
+    shown = run("show", "polar_h10").output
+    assert "6  already in this state: it is stopped and started again" in shown
+    told = json.loads(run("show", "movesense", "--json").output)["refusals"]
+    assert {"code", "meaning", "advice"} == told[0].keys()
+    assert {refusal["code"] for refusal in told} >= {"404", "429", "503"}
+    assert "not told: what was set is read back" in run("show", "witmotion_ble5").output
+
+
 def test_decode_prints_samples_in_si_with_device_time() -> None:
     (packet,) = packets("movesense", "imu6_52")
     result = run("decode", "movesense", "--characteristic", MOVESENSE, "--hex", packet)

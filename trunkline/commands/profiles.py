@@ -75,6 +75,10 @@ def show(name: str, as_json: bool) -> None:
     click.echo(info.label)
     for label, text in facts(info):
         click.echo(f"  {label + ':':<22}{text}")
+    if info.refusals:
+        click.echo("  When it refuses:")
+        for refusal in info.refusals:
+            click.echo(f"    {refusal.code:>5}  {refusal.meaning}: {refusal.advice}")
     for heading, lines in (("Good to know", info.quirks), ("Sources", info.sources)):
         click.echo(f"  {heading}:")
         for line in lines:
