@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from analytics.detect.bouts import BoutState, bouts
 from analytics.detect.findings import (
     SECOND_NS,
+    Breathing,
     Findings,
     Movement,
     MovementKind,
@@ -334,6 +335,7 @@ class Pipeline:
                 movements=tuple(m for m in reading.movements if worn[_second(m.start_ns, start_s)]),
                 slouch_episodes=episodes,
                 walking_bouts=self._bouts(first, posture == Posture.WALKING),
+                breathing=_breathing(first, posture),
                 neutral_shifts=() if shift is None else (shift,),
             )
         )
@@ -408,6 +410,17 @@ def _changing(movements: tuple[Movement, ...], start_s: int, stop_s: int) -> NDA
             low = _second(movement.start_ns, start_s)
             out[low : _second(movement.end_ns, start_s) + 1] = True
     return out
+
+
+def _breathing(seen: Observations, posture: NDArray[np.int8]) -> tuple[Breathing, ...]:
+    """Breaths of a wearer who wears the sensor and does not walk."""
+    found = []
+    for breaths in seen.breaths:
+        inside = posture[breaths.start_s - seen.first_s : breaths.end_s - seen.first_s]
+        usual = Posture(int(np.bincount(inside).argmax()))
+        if usual not in {Posture.NOT_WORN, Posture.WALKING}:
+            found.append(breaths.during(usual))
+    return tuple(found)
 
 
 def _second(t_ns: int, first_s: int) -> int:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from analytics.detect.findings import (
     SECOND_NS,
+    Breathing,
     Findings,
+    Item,
     Movement,
     Posture,
     SlouchEpisode,
@@ -55,7 +57,9 @@ def document(
         ),
         "walking_bouts": [_timed_bout(b) for b in findings.walking_bouts] if findings else [],
         "gait_signs": [],
-        "respiration": [],
+        "respiration": (
+            [_timed(b, breathing_body(b)) for b in findings.breathing] if findings else []
+        ),
         "sway": [],
         "quality": quality(findings, context),
         "provenance": {
@@ -76,6 +80,9 @@ def results(findings: Findings, context: SensorContext) -> list[Result]:
     ]
     out += [
         Result("walking_bout", b.start_ns, b.end_ns, bout_body(b)) for b in findings.walking_bouts
+    ]
+    out += [
+        Result("respiration", b.start_ns, b.end_ns, breathing_body(b)) for b in findings.breathing
     ]
     out.append(Result("quality", findings.start_ns, findings.end_ns, quality(findings, context)))
     return sorted(out, key=lambda r: (r.start_ns, r.kind))
@@ -107,6 +114,7 @@ def observable(context: SensorContext) -> dict[str, bool | str]:
         "trunk_flexion": sagittal,
         "slouch": upright if context.placement in OBSERVABLE_AT else "placement",
         "walking": "rate" if site.slow else True,
+        "respiration": "rate" if site.slow else True,
         "sit_to_stand": movement,
         "stand_to_sit": movement,
         "squat": _with_gyro(movement, site),
@@ -233,7 +241,17 @@ def bout_body(bout: WalkingBout) -> dict[str, Any]:
     }
 
 
-def _timed(item: Movement | SlouchEpisode | WalkingBout, body: dict[str, Any]) -> dict[str, Any]:
+def breathing_body(breathing: Breathing) -> dict[str, Any]:
+    """JSON of a stretch of quiet breathing without its times."""
+    posture = breathing.posture
+    return {
+        "breaths_per_min": _rounded(breathing.breaths_per_min, 1),
+        "confidence": _rounded(breathing.confidence, 2),
+        "posture": None if posture is Posture.UNKNOWN else posture.word,
+    }
+
+
+def _timed(item: Item, body: dict[str, Any]) -> dict[str, Any]:
     return {
         "start_s": round(item.start_ns / SECOND_NS, 3),
         "end_s": round(item.end_ns / SECOND_NS, 3),

@@ -138,7 +138,20 @@ class WalkingBout:
     prolonged: bool = False
 
 
-Item = Movement | SlouchEpisode | WalkingBout
+@dataclass(frozen=True, slots=True)
+class Breathing:
+    """Quiet breathing, at most a minute of it."""
+
+    start_ns: int
+    end_ns: int
+    breaths_per_min: float
+    confidence: float
+    """Autocorrelation at one breath, 0 .. 1."""
+    posture: Posture
+    """The wearer's, as far as it is known."""
+
+
+Item = Movement | SlouchEpisode | WalkingBout | Breathing
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +165,7 @@ class Findings:
     movements: tuple[Movement, ...] = ()
     slouch_episodes: tuple[SlouchEpisode, ...] = ()
     walking_bouts: tuple[WalkingBout, ...] = ()
+    breathing: tuple[Breathing, ...] = ()
     neutral_shifts: tuple[NeutralShift, ...] = ()
     """By the second from which they are corrected."""
 
@@ -166,6 +180,7 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns >= start_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns >= start_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns >= start_ns),
+            breathing=tuple(b for b in self.breathing if b.start_ns >= start_ns),
             neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s >= first_s),
         )
 
@@ -180,6 +195,7 @@ class Findings:
             movements=tuple(m for m in self.movements if m.start_ns < end_ns),
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns < end_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns < end_ns),
+            breathing=tuple(b for b in self.breathing if b.start_ns < end_ns),
             neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s < end_s),
         )
 
@@ -203,6 +219,7 @@ def join(parts: Iterable[Findings]) -> Findings | None:
         movements=tuple(sorted((m for f in found for m in f.movements), key=_start)),
         slouch_episodes=tuple(sorted((e for f in found for e in f.slouch_episodes), key=_start)),
         walking_bouts=tuple(sorted((b for f in found for b in f.walking_bouts), key=_start)),
+        breathing=tuple(sorted((b for f in found for b in f.breathing), key=_start)),
         neutral_shifts=tuple(n for f in found for n in f.neutral_shifts),
     )
 

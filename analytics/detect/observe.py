@@ -13,6 +13,8 @@ from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
 from analytics.detect.pulses import Pulse, pulses
+from analytics.detect.quiet import quiet_seconds
+from analytics.detect.respiration import Breaths, respiration
 from analytics.detect.rhythm import rhythmic_seconds
 from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
@@ -53,6 +55,8 @@ class Observations:
     """Squats without a pause; in ticks."""
     excursions: tuple[Excursion, ...]
     """Bends and turns of the trunk; in ticks."""
+    breaths: tuple[Breaths, ...]
+    """Quiet breathing; in seconds."""
 
     @property
     def seconds(self) -> int:
@@ -99,6 +103,7 @@ def observe(
     ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
     rhythm = rhythmic_seconds(motion, walking, parameters.rhythm)
     up_by_second = frames.up_by_second()
+    quiet = quiet_seconds(frames, parameters.quiet)
     return Observations(
         first_s=start_s,
         up_by_second=up_by_second[:, seconds],
@@ -112,6 +117,7 @@ def observe(
         pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
         dips=tuple(d for d in sinks if low <= d.bottom < high),
         excursions=tuple(e for e in turns if low <= e.peak < high),
+        breaths=respiration(frames, quiet, start_s, stop_s, parameters.respiration),
     )
 
 
@@ -132,6 +138,7 @@ def joined(parts: Sequence[Observations]) -> Observations:
         pulses=tuple(p for part in parts for p in part.pulses),
         dips=tuple(d for part in parts for d in part.dips),
         excursions=tuple(e for part in parts for e in part.excursions),
+        breaths=tuple(b for part in parts for b in part.breaths),
     )
 
 

@@ -15,6 +15,8 @@ from analytics.detect.guided_parameters import GuidedParameters
 from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
 from analytics.detect.pulses import PulseParameters
+from analytics.detect.quiet import QuietParameters
+from analytics.detect.respiration import RespirationParameters
 from analytics.detect.rhythm import RhythmParameters
 from analytics.detect.slouch import SlouchParameters
 from analytics.detect.steps import StepParameters
@@ -50,6 +52,8 @@ class Parameters:
     slouch: SlouchParameters = field(default_factory=SlouchParameters)
     steps: StepParameters = field(default_factory=StepParameters)
     walking: WalkingParameters = field(default_factory=WalkingParameters)
+    quiet: QuietParameters = field(default_factory=QuietParameters)
+    respiration: RespirationParameters = field(default_factory=RespirationParameters)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """{detector: {name: value}}, strict JSON."""

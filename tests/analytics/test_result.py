@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from analytics.detect.findings import (
+    Breathing,
     Findings,
     Movement,
     MovementKind,
@@ -55,6 +56,7 @@ def findings() -> Findings:
         movements=(Movement(MovementKind.SQUAT, 12 * S, 14 * S, None, float("nan"), 0.5),),
         slouch_episodes=(SlouchEpisode(20 * S, 60 * S, 12.34, 1.0, 0.5, 0.25, 0.75),),
         walking_bouts=(WalkingBout(100 * S, 110 * S, np.array([101 * S, 102 * S]), 60.0, 0.9),),
+        breathing=(Breathing(110 * S, 150 * S, 14.04, 0.847, Posture.SITTING),),
     )
 
 
@@ -66,6 +68,15 @@ def test_the_document_is_strict_json_with_relative_times() -> None:
     assert made["timeline"]["slouched"][2:4] == [True, None]
     assert made["movements"][0]["peak_deg"] is None
     assert made["walking_bouts"][0]["step_times_s"] == [101.0, 102.0]
+    assert made["respiration"] == [
+        {
+            "start_s": 110.0,
+            "end_s": 150.0,
+            "breaths_per_min": 14.0,
+            "confidence": 0.85,
+            "posture": "sitting",
+        }
+    ]
     assert made["quality"]["worn_s"] == 159
     assert made["quality"]["gap_s"] == 31
     assert made["provenance"]["algorithm_version"] == ALGORITHM_VERSION
