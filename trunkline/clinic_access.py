@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -59,3 +60,27 @@ def instant_ns(text: str, option: str) -> int:
         )
     since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     return (since // dt.timedelta(microseconds=1)) * 1000
+
+
+def day_range_ns(first: str, last: str, zone: ZoneInfo) -> tuple[int, int]:
+    """UTC nanoseconds of what --from and --to say: local days, the last included, or instants, the
+    last excluded. UsageError when nothing lies between them."""
+    start_ns = _day_or_instant_ns(first, zone, "--from", days_later=0)
+    end_ns = _day_or_instant_ns(last, zone, "--to", days_later=1)
+    if end_ns <= start_ns:
+        raise click.UsageError(f"--to {last} is not after --from {first}")
+    return start_ns, end_ns
+
+
+def _day_or_instant_ns(text: str, zone: ZoneInfo, option: str, *, days_later: int) -> int:
+    # Imported late: days need numpy, mistakes do not.
+    from analytics.exposure.days import Day
+
+    if "T" in text:
+        return instant_ns(text, option)
+    try:
+        return Day(dt.date.fromisoformat(text), zone).plus(days_later).start_ns
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is no time; use 2026-03-02 or 2026-03-02T08:00:00+01:00", param_hint=option
+        ) from error

@@ -1,208 +1,157 @@
-"""One export: which tables of whose data go to which files, read and written in pieces."""
+"""One export: the pieces of a format, written one after the other into a folder that explains
+itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pyarrow as pa
 
 from analytics.export import dictionary
-from analytics.export.dictionary import Table
-from analytics.export.files import Format, iso_text, staged, table_writer, write_json
-from analytics.export.tables import (
-    days_table,
-    items_table,
-    raw_table,
-    steps_table,
-    symptoms_table,
-    timeline_table,
-)
-from analytics.exposure.days import Day
-from analytics.exposure.summary import ITEM_KINDS, day_exposure
-from analytics.exposure.timeline import runs_of, timeline
+from analytics.export.errors import ExportError
+from analytics.export.formats import ExportFormat, options_of, planner
+from analytics.export.piece import Piece, Progress
+from analytics.export.pseudonym import SMALL_K, smallest_group
+from analytics.export.source import Source
+from analytics.export.stage import PROVENANCE, staged
+from analytics.export.subject import Subject
+from analytics.export.tables import iso_text
 from analytics.store.base import Store
-from analytics.store.records import DiaryEntry
-
-NS_PER_S: Final = 1_000_000_000
-RAW_CHUNK_NS: Final = 3600 * NS_PER_S
-"""An hour at 50 Hz is 6 MB; it bounds the memory and makes a row group of useful size."""
-
-ITEM_TABLES: Final = (
-    ("movement", dictionary.MOVEMENTS),
-    ("slouch_episode", dictionary.SLOUCH_EPISODES),
-    ("walking_bout", dictionary.WALKING_BOUTS),
-)
-Progress = Callable[[int], None]
-Diary = Callable[[int, int], Sequence[DiaryEntry]]
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """What to export: rows of `wearer` that begin in [start_ns, end_ns)."""
+class Request:
+    """What is to be exported."""
 
-    wearer: str
-    start_ns: int
-    end_ns: int
-    zone: ZoneInfo
-    """Where the wearer's days are counted."""
-    raw: bool = True
-    results: bool = True
-    pseudonym: str | None = None
-    """Written in place of the wearer's id."""
+    subjects: Sequence[Subject]
+    form: ExportFormat
+    parts: frozenset[str]
+    """Of what the format holds."""
+    options: Mapping[str, str] = field(default_factory=dict)
 
-    def days(self) -> Iterator[tuple[Day, int, int]]:
-        """Local days that the range touches, each with the part of the range inside it."""
-        day = Day.at(self.start_ns, self.zone)
-        while day.start_ns < self.end_ns:
-            yield day, max(day.start_ns, self.start_ns), min(day.end_ns, self.end_ns)
-            day = day.plus(1)
+    def check(self) -> None:
+        """Raise ExportError for what cannot be written."""
+        if not self.subjects:
+            raise ExportError("an export needs at least one wearer")
+        if missing := sorted(self.parts - set(self.form.holds)):
+            raise ExportError(
+                f"{self.form.name} holds no {missing[0]} data, only {', '.join(self.form.holds)}"
+            )
+        names = [subject.name for subject in self.subjects]
+        if len(set(names)) < len(names):
+            raise ExportError("two wearers would have the same name; use another key")
 
 
-def export(
-    store: Store,
-    diary: Diary,
-    selection: Selection,
-    target: Path,
-    file_format: Format,
-    *,
-    about: Mapping[str, Any],
-    force: bool = False,
-    progress: Progress = lambda _: None,
-) -> dict[str, Any]:
-    """Write the folder `target`; returns what stands in its provenance.json.
+class Export:
+    """An export that is ready to be written. Raises ExportError, StoreError."""
 
-    diary: entries with start_ns <= at_ns < end_ns. about: further entries of the provenance.
-    progress: called with the nanoseconds of the range done, summing to `work_ns`. Raises
-    ExportError, StoreError; then nothing stands under `target` that was not there before.
-    """
-    with staged(target, force=force) as stage:
-        job = _Job(store, diary, selection, stage, file_format, progress)
-        if selection.raw:
-            for span in store.sensors(selection.wearer):
-                job.write_raw(span.sensor)
-        if selection.results:
-            job.write_results()
-        provenance = {
-            "schema": dictionary.VERSION,
-            "wearer": selection.pseudonym or selection.wearer,
-            "from_utc": _iso(selection.start_ns),
-            "to_utc": _iso(selection.end_ns),
-            "time_zone": selection.zone.key,
-            "computed_by": job.computed_by(),
-            **about,
-            "rows": job.rows,
+    def __init__(self, store: Store, request: Request, *, about: Mapping[str, Any]) -> None:
+        """about: further entries of the provenance."""
+        request.check()
+        self._request, self._about = request, about
+        self._options = options_of(request.form, request.options)
+        self._source = Source(store, request.subjects, request.parts)
+        self._pieces: Sequence[Piece] = planner(request.form)(self._source, self._options)
+
+    @property
+    def work_ns(self) -> int:
+        """What `progress` of `write` will sum up to."""
+        return sum(piece.work_ns for piece in self._pieces)
+
+    def write(
+        self, target: Path, *, force: bool = False, progress: Progress = lambda _: None
+    ) -> dict[str, Any]:
+        """Write the folder `target`; returns what stands in its provenance.json.
+
+        Killed half-way, the same export goes on where it stopped; until it is complete nothing
+        stands under `target` that was not there before.
+        """
+        with staged(target, self._identity(), force=force) as stage:
+            for piece in self._pieces:
+                if stage.has(piece.name):
+                    progress(piece.work_ns)
+                    continue
+                stage.finish(piece.name, piece.write(stage.folder, progress))
+            files = stage.files()
+            told = dictionary.named({file.table for file in files if file.table})
+            if told:
+                stage.add("dictionary.json", dictionary.as_json(told))
+            rows = {file.file: file.rows for file in files if file.rows is not None}
+            provenance = self._provenance() | {"rows": rows}
+            stage.add(PROVENANCE, provenance)
+        return provenance
+
+    def _identity(self) -> dict[str, Any]:
+        """What has to be the same for a run to go on with the files of another."""
+        return {
+            "version": dictionary.VERSION,
+            "software": self._about.get("software_version"),
+            "format": self._request.form.name,
+            "options": self._options,
+            "parts": sorted(self._request.parts),
+            "subjects": [
+                [x.wearer, x.name, x.start_ns, x.end_ns, x.zone.key, x.shift_ns]
+                for x in self._request.subjects
+            ],
         }
-        write_json(stage / "dictionary.json", dictionary.as_json(job.tables))
-        write_json(stage / "provenance.json", provenance)
-    return provenance
 
+    def _provenance(self) -> dict[str, Any]:
+        k, shifted = anonymity(self._request.subjects), self._request.subjects[0].shift_ns != 0
+        return {
+            "schema": dictionary.VERSION,
+            "format": self._request.form.name,
+            "options": self._options,
+            "parts": sorted(self._request.parts),
+            "subjects": [self._told(subject) for subject in self._request.subjects],
+            "dates_shifted": shifted,
+            "smallest_group": k,
+            **self._about,
+        }
 
-def work_ns(store: Store, selection: Selection) -> int:
-    """What `progress` will sum up to."""
-    sensors = len(store.sensors(selection.wearer)) if selection.raw else 0
-    return (selection.end_ns - selection.start_ns) * (sensors + int(selection.results))
+    def _told(self, subject: Subject) -> dict[str, Any]:
+        return {
+            "subject": subject.name,
+            "from_utc": _iso(subject.start_ns + subject.shift_ns),
+            "to_utc": _iso(subject.end_ns + subject.shift_ns),
+            "time_zone": subject.zone.key,
+            "sensors": [asdict(sensor) for sensor in subject.sensors],
+            "computed_by": self._computed_by(subject),
+        }
 
-
-@dataclass(slots=True)
-class _Job:
-    """One export under way; `tables` and `rows` tell of the files written so far."""
-
-    store: Store
-    diary: Diary
-    selection: Selection
-    folder: Path
-    file_format: Format
-    progress: Progress
-    tables: dict[str, Table] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-
-    def computed_by(self) -> list[dict[str, str]]:
+    def _computed_by(self, subject: Subject) -> list[dict[str, str]]:
         """Algorithm version and parameter hash of everything behind the results."""
-        if not self.selection.results:
+        if not self._source.wants_results:
             return []
-        chosen = self.selection
-        found = self.store.provenances(chosen.wearer, chosen.start_ns, chosen.end_ns)
+        found = self._source.store.provenances(subject.wearer, subject.start_ns, subject.end_ns)
         return [asdict(provenance) for provenance in found]
 
-    def write_raw(self, sensor: str) -> None:
-        """One file with the samples of one sensor; no file when it has none in the range."""
-        quantities = {"accel", "gyro"}
-        # A quantity that turns up (a magnetometer, in the first chunk as a rule) needs its columns
-        # from the first row on: begin again with them.
-        while more := self._raw_file(sensor, quantities):
-            quantities |= more
 
-    def _raw_file(self, sensor: str, quantities: set[str]) -> set[str]:
-        """Write the file, or return the quantities that it would need columns for."""
-        chosen = self.selection
-        table = dictionary.RAW.only(
-            {"time_utc"} | {f"{quantity}_{axis}" for quantity in quantities for axis in "xyz"}
+def anonymity(subjects: Iterable[Subject]) -> int:
+    """How many subjects share the rarest combination of what the files tell beside the
+    measurements: time zone, sensors, and, unless dates are shifted, the first and last day."""
+    return smallest_group(
+        (
+            subject.zone.key,
+            tuple(sorted((x.profile or "", x.placement or "") for x in subject.sensors)),
+            None if subject.shift_ns else (subject.start_ns, subject.end_ns),
         )
-        name = self._file_name(f"raw_{sensor}")
-        rows, done_ns = 0, chosen.start_ns
-        with table_writer(self.folder / name, table.schema(), self.file_format) as writer:
-            for samples in self.store.iter_samples(
-                chosen.wearer, sensor, chosen.start_ns, chosen.end_ns, RAW_CHUNK_NS
-            ):
-                if more := set(samples.values) - quantities:
-                    return more
-                writer.write_table(raw_table(samples, table))
-                rows += len(samples)
-                last_ns = int(samples.t_ns[-1])
-                self.progress(last_ns - done_ns)
-                done_ns = last_ns
-        self.progress(chosen.end_ns - done_ns)
-        if rows:
-            self.tables[name], self.rows[name] = table, rows
-        else:
-            (self.folder / name).unlink()
-        return set()
+        for subject in subjects
+    )
 
-    def write_results(self) -> None:
-        """One file per result table, a local day at a time; also those without any row."""
-        with ExitStack() as stack:
-            writers = {}
-            for table in dictionary.RESULTS:
-                name = self._file_name(table.name)
-                self.tables[name], self.rows[name] = table, 0
-                writers[name] = stack.enter_context(
-                    table_writer(self.folder / name, table.schema(), self.file_format)
-                )
-            for day, start_ns, end_ns in self.selection.days():
-                for table, rows in self._day_tables(day, start_ns, end_ns):
-                    name = self._file_name(table.name)
-                    writers[name].write_table(rows)
-                    self.rows[name] += len(rows)
-                self.progress(end_ns - start_ns)
 
-    def _day_tables(self, day: Day, start_ns: int, end_ns: int) -> Iterator[tuple[Table, pa.Table]]:
-        read = partial(self.store.read_results, self.selection.wearer)
-        minutes = read("timeline", start_ns, end_ns)
-        yield dictionary.TIMELINE, timeline_table(minutes, start_ns, end_ns)
-        items = {kind: read(kind, start_ns, end_ns) for kind in ITEM_KINDS}
-        begun = {
-            kind: [result for result in results if start_ns <= result.start_ns]
-            for kind, results in items.items()
-        }
-        for kind, table in ITEM_TABLES:
-            yield table, items_table(begun[kind], table)
-        yield dictionary.STEPS, steps_table(begun["walking_bout"])
-        yield dictionary.SYMPTOMS, symptoms_table(self.diary(start_ns, end_ns))
-        if (start_ns, end_ns) == (day.start_ns, day.end_ns):
-            runs = [replace(minute, body=runs_of(minute.body)) for minute in minutes]
-            line = timeline(runs, day.start_ns, day.end_ns)
-            summary = day_exposure(day, line, chain.from_iterable(items.values()))
-            yield dictionary.DAYS, days_table([(day, summary)])
-
-    def _file_name(self, name: str) -> str:
-        return f"{name}.{self.file_format}"
+def warnings(subjects: Sequence[Subject]) -> list[str]:
+    """What whoever hands an export on should know about the people in it."""
+    k = anonymity(subjects)
+    is_own = len(subjects) == 1 and subjects[0].name == subjects[0].wearer
+    if k >= SMALL_K or is_own:
+        return []
+    return [
+        f"{len(subjects)} wearers, and only {k} of the rarest time zone, sensors and dates (k = {k}"
+        f" of {SMALL_K}): whoever knows one of them may find out who it is"
+    ]
 
 
 def _iso(t_ns: int) -> str:

@@ -6,7 +6,7 @@ Schemas of the files, `dictionary.json` in every export and docs/data-dictionary
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -15,19 +15,21 @@ import pyarrow as pa
 from analytics.exposure.observable import MOVEMENTS as MOVEMENT_KINDS
 from analytics.exposure.timeline import POSTURES
 
-VERSION: Final = "trunkline-export/1"
+VERSION: Final = "trunkline-export/2"
 """Changes when a column changes its name, type or meaning."""
 
 _INTRODUCTION: Final = f"""# Data dictionary
 
-What `trunkline export` writes: one file per table, `<name>.parquet` or `<name>.csv`, and beside
-them `dictionary.json` (this text for the files of that export) and `provenance.json` (whose data,
-which range, which software, which parameters, how many rows). Version: `{VERSION}`.
+The tables that `trunkline export` writes; [export](export.md) says which format puts them where.
+Every export carries this text for its own tables in `dictionary.json`, and in `manifest.json` which
+file holds which table. Version: `{VERSION}`.
 
 - A row belongs to the exported range when it *begins* in it (from inclusive, to exclusive).
 - Times are UTC. Parquet: `timestamp[ns, UTC]`. CSV: ISO 8601 with nine decimals, for example
-  `2026-03-02T06:00:00.020000000Z`.
-- Missing is null in Parquet and an empty cell in CSV. It is never zero.
+  `2026-03-02T06:00:00.020000000Z`. With `--shift-dates` every time and date of a subject is moved
+  by the same number of whole weeks.
+- Missing is null in Parquet and an empty cell in CSV. It is never zero. In HDF5 it is NaN for
+  float32, -1 for bool, the lowest number for int32 and timestamp, and the empty text for string.
 - CSV is UTF-8 with a header line, `,` between cells, `true` and `false`, and the shortest decimal
   text that gives the same float32 again.
 - Types: timestamp, date, float32, int32, bool, string. In Parquet the unit and the meaning stand
@@ -59,7 +61,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One file of an export, `<name>.parquet` or `<name>.csv`."""
+    """One kind of rows in an export."""
 
     name: str
     row: str
@@ -78,6 +80,10 @@ class Table:
                 for column in self.columns
             ]
         )
+
+    def column(self, name: str) -> Column:
+        """One column by its name."""
+        return next(column for column in self.columns if column.name == name)
 
     def only(self, names: set[str]) -> Table:
         """The same table with some of its columns."""
@@ -113,7 +119,7 @@ _CONFIDENCE = Column(
 _UNKNOWN = "not known: not worn, no data, or not observable at this placement"
 
 RAW: Final = Table(
-    "raw_<sensor>",
+    "raw",
     "one sample of one sensor, strictly increasing in time; gaps have no rows",
     (
         Column("time_utc", "timestamp", "ns since 1970-01-01 UTC", "when the sample was taken"),
@@ -384,13 +390,23 @@ RESULTS: Final = (TIMELINE, MOVEMENTS, SLOUCH_EPISODES, WALKING_BOUTS, STEPS, SY
 TABLES: Final = (RAW, *RESULTS)
 
 
-def as_json(files: Mapping[str, Table]) -> dict[str, Any]:
-    """The dictionary of one export: file name -> its table."""
+def raw_of(quantities: Iterable[str]) -> Table:
+    """The columns of RAW for a sensor that measures these."""
+    return RAW.only({"time_utc"} | {f"{name}_{axis}" for name in quantities for axis in "xyz"})
+
+
+def named(names: Collection[str]) -> list[Table]:
+    """Tables by their names, in the order of TABLES."""
+    return [table for table in TABLES if table.name in names]
+
+
+def as_json(tables: Iterable[Table]) -> dict[str, Any]:
+    """The dictionary of one export; which file holds which table stands in its manifest."""
     return {
         "version": VERSION,
-        "files": {
-            name: {"row": table.row, "columns": [asdict(column) for column in table.columns]}
-            for name, table in files.items()
+        "tables": {
+            table.name: {"row": table.row, "columns": [asdict(column) for column in table.columns]}
+            for table in tables
         },
     }
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.detect.parameters import Parameters
-from analytics.export.bundle import Selection, export
-from analytics.export.files import Format
+from analytics.export.bundle import Export, Request
+from analytics.export.formats import named
+from analytics.export.subject import Subject
 from analytics.offline import context_of
 from analytics.pipeline import Pipeline
 from analytics.recording import read_recording
@@ -48,14 +49,15 @@ def truth(folder: Path) -> dict[str, Any]:
     store = EmbeddedStore(folder / "samples.db")
     end_ns = START_NS + DURATION_S * S
     store.write_results("w1", START_NS, end_ns, results(found, context), provenance(parameters))
-    chosen = Selection("w1", START_NS, end_ns, ZoneInfo("UTC"))
-    export(store, lambda *_: [], chosen, folder / "out", Format.PARQUET, about={})
+    subject = Subject("w1", "w1", START_NS, end_ns, ZoneInfo("UTC"), lambda *_: [])
+    request = Request([subject], named("parquet"), frozenset({"results"}))
+    Export(store, request, about={}).write(folder / "out")
     store.close()
     return wearer.truth
 
 
 def seconds(folder: Path, column: str) -> list[Any]:
-    table = pq.read_table(folder / "out" / "timeline.parquet")
+    table = pq.read_table(folder / "out/w1" / "timeline.parquet")
     t_ns = table["time_utc"].cast(pa.int64()).to_numpy()
     assert np.array_equal(t_ns, START_NS + S * np.arange(DURATION_S))
     values: list[Any] = table[column].to_pylist()
@@ -88,7 +90,7 @@ def test_flexion_is_that_of_the_script(folder: Path, truth: dict[str, Any]) -> N
 
 
 def test_every_walk_of_the_script_is_found(folder: Path, truth: dict[str, Any]) -> None:
-    bouts = pq.read_table(folder / "out" / "walking_bouts.parquet")
+    bouts = pq.read_table(folder / "out/w1" / "walking_bouts.parquet")
     starts_s, ends_s = (
         (bouts[name].cast(pa.int64()).to_numpy() - START_NS) / S
         for name in ("start_utc", "end_utc")

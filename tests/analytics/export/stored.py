@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import numpy as np
 
+from analytics.export.subject import Subject
 from analytics.store.base import Result, StoredBatch
 from analytics.store.records import DiaryEntry
 from wire.batch import Batch, Channel
@@ -90,3 +93,7 @@ def diary(start_ns: int, end_ns: int) -> list[DiaryEntry]:
         DiaryEntry("w1", at + 1, "numbness", None, None, None, at + 9 * S, "dashboard"),
     ]
     return [entry for entry in entries if start_ns <= entry.at_ns < end_ns]
+
+
+DAY = Subject("w1", "w1", DAY_NS, DAY_NS + 24 * HOUR, ZoneInfo("Europe/Berlin"), diary)
+"""The day of the wearer, under the wearer's own name."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,36 @@ import pyarrow.parquet as pq
 import pytest
 
 from analytics.export import dictionary
-from analytics.export.bundle import Selection, export, work_ns
-from analytics.export.files import Format
+from analytics.export.bundle import Export, Request
+from analytics.export.formats import PARTS, named
+from analytics.export.pseudonym import Naming
+from analytics.export.source import moved
+from analytics.export.subject import Subject
 from analytics.store.base import Provenance, Result, StoreError
 from analytics.store.embedded import EmbeddedStore
-from tests.analytics.export.stored import DAY_NS, HOUR, S, diary, minute
+from tests.analytics.export.stored import DAY, DAY_NS, HOUR, S, diary, minute
 
 ABOUT = {"software_version": "0", "store": "embedded", "created_at": "2026-03-03T00:00:00Z"}
-DAY = Selection("w1", DAY_NS, DAY_NS + 24 * HOUR, ZoneInfo("Europe/Berlin"))
 EIGHT = DAY_NS + 8 * HOUR
 
 
-def run(store: EmbeddedStore, out: Path, chosen: Selection = DAY, **more: Any) -> dict[str, Any]:
-    return export(
-        store, diary, chosen, out, more.pop("file_format", Format.PARQUET), about=ABOUT, **more
-    )
+def export_of(
+    store: EmbeddedStore,
+    subject: Subject = DAY,
+    form: str = "parquet",
+    parts: tuple[str, ...] = PARTS,
+) -> Export:
+    return Export(store, Request([subject], named(form), frozenset(parts)), about=ABOUT)
+
+
+def run(
+    store: EmbeddedStore,
+    out: Path,
+    subject: Subject = DAY,
+    form: str = "parquet",
+    parts: tuple[str, ...] = PARTS,
+) -> dict[str, Any]:
+    return export_of(store, subject, form, parts).write(out)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -43,11 +60,20 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def read_parquet(folder: Path, name: str) -> pa.Table:
+    """A table, or no rows where a sensor had none."""
+    path = folder / name if name.startswith("raw_") else folder / f"{name}.parquet"
+    if not path.exists():
+        return dictionary.raw_of({"accel", "gyro"}).schema().empty_table()
+    return pq.read_table(path)
+
+
 def read_csv(path: Path) -> pa.Table:
     types = {
         column.name: dictionary.ARROW_TYPES[column.type]
         for table in dictionary.TABLES
-        if path.stem == table.name or (path.stem.startswith("raw_") and table is dictionary.RAW)
+        if path.stem == table.name
+        or (path.parent.name.startswith("raw_") and table is dictionary.RAW)
         for column in table.columns
     }
     options = pa.csv.ConvertOptions(column_types=types, strings_can_be_null=True)
@@ -56,7 +82,7 @@ def read_csv(path: Path) -> pa.Table:
 
 def test_raw_samples_come_back_exactly(store: EmbeddedStore, tmp_path: Path) -> None:
     run(store, tmp_path / "out")
-    table = pq.read_table(tmp_path / "out" / "raw_back.parquet")
+    table = pq.read_table(tmp_path / "out" / "w1" / "raw_back")
     stored = store.read_samples("w1", "back", DAY.start_ns, DAY.end_ns)
     assert np.array_equal(table["time_utc"].cast(pa.int64()).to_numpy(), stored.t_ns)
     for name, quantity in stored.values.items():
@@ -73,7 +99,7 @@ def test_a_magnetometer_gets_its_columns_and_a_missing_gyroscope_is_null(
     store: EmbeddedStore, tmp_path: Path
 ) -> None:
     run(store, tmp_path / "out")
-    back, thigh = (pq.read_table(tmp_path / "out" / f"raw_{s}.parquet") for s in ("back", "thigh"))
+    back, thigh = (pq.read_table(tmp_path / "out/w1" / f"raw_{s}") for s in ("back", "thigh"))
     assert "mag_x" not in back.column_names
     assert thigh["mag_x"].null_count == 0
     assert thigh["gyro_x"].null_count == len(thigh) == 250
@@ -81,7 +107,7 @@ def test_a_magnetometer_gets_its_columns_and_a_missing_gyroscope_is_null(
 
 def test_results_come_back_exactly(store: EmbeddedStore, tmp_path: Path) -> None:
     run(store, tmp_path / "out")
-    timeline = rows(tmp_path / "out" / "timeline.parquet")
+    timeline = rows(tmp_path / "out" / "w1" / "timeline.parquet")
     assert [row["time_utc"] for row in timeline] == [EIGHT + i * S for i in range(120)]
     expected = minute(EIGHT).body
     for name in expected.keys() - {"step_s"}:
@@ -90,7 +116,7 @@ def test_results_come_back_exactly(store: EmbeddedStore, tmp_path: Path) -> None
     assert timeline[1]["slouched"] is None
     assert timeline[2]["slouched"] is False
     assert timeline[0]["trunk_lateral_deg"] is None
-    (movement,) = rows(tmp_path / "out" / "movements.parquet")
+    (movement,) = rows(tmp_path / "out" / "w1" / "movements.parquet")
     assert movement == {
         "kind": "lateral_bend",
         "start_utc": EIGHT + 5 * S,
@@ -100,13 +126,15 @@ def test_results_come_back_exactly(store: EmbeddedStore, tmp_path: Path) -> None
         "peak_deg_s": None,
         "confidence": None,
     }
-    (slouch,) = rows(tmp_path / "out" / "slouch_episodes.parquet")
+    (slouch,) = rows(tmp_path / "out" / "w1" / "slouch_episodes.parquet")
     assert (slouch["minutes_low"], slouch["dose"]) == (9.0, None)
-    (bout,) = rows(tmp_path / "out" / "walking_bouts.parquet")
+    (bout,) = rows(tmp_path / "out" / "w1" / "walking_bouts.parquet")
     assert (bout["step_count"], bout["step_length_m"], bout["prolonged"]) == (3, None, False)
-    steps = [row["time_utc"] - EIGHT - 70 * S for row in rows(tmp_path / "out" / "steps.parquet")]
+    steps = [
+        row["time_utc"] - EIGHT - 70 * S for row in rows(tmp_path / "out" / "w1" / "steps.parquet")
+    ]
     assert steps == [250_000_000, 750_000_000, 1_281_000_000]
-    symptoms = rows(tmp_path / "out" / "symptoms.parquet")
+    symptoms = rows(tmp_path / "out" / "w1" / "symptoms.parquet")
     assert [row["severity"] for row in symptoms] == [6, None]
     assert symptoms[1]["time_utc"] == DAY_NS + 9 * HOUR + 1
 
@@ -115,21 +143,21 @@ def test_the_day_has_its_figures_and_keeps_what_is_not_known(
     store: EmbeddedStore, tmp_path: Path
 ) -> None:
     run(store, tmp_path / "out")
-    (day,) = rows(tmp_path / "out" / "days.parquet")
+    (day,) = rows(tmp_path / "out" / "w1" / "days.parquet")
     assert day["date"] == dt.date(2026, 3, 2)
     assert day["worn_min"] == day["sitting_min"] == 2.0
     assert day["lateral_bend_count"] == 1
     assert day["squat_count"] == 0
     empty = replace(DAY, start_ns=DAY.end_ns, end_ns=DAY.end_ns + 24 * HOUR)
     run(store, tmp_path / "empty", empty)
-    (nothing,) = rows(tmp_path / "empty" / "days.parquet")
+    (nothing,) = rows(tmp_path / "empty" / "w1" / "days.parquet")
     assert {v for k, v in nothing.items() if k not in {"date", "start_utc", "end_utc"}} == {None}
 
 
 def test_part_of_a_day_is_no_day(store: EmbeddedStore, tmp_path: Path) -> None:
     run(store, tmp_path / "out", replace(DAY, end_ns=EIGHT + 90 * S))
-    assert rows(tmp_path / "out" / "days.parquet") == []
-    assert len(rows(tmp_path / "out" / "timeline.parquet")) == 90
+    assert rows(tmp_path / "out" / "w1" / "days.parquet") == []
+    assert len(rows(tmp_path / "out" / "w1" / "timeline.parquet")) == 90
 
 
 def test_rows_belong_to_the_range_they_begin_in(store: EmbeddedStore, tmp_path: Path) -> None:
@@ -138,60 +166,76 @@ def test_rows_belong_to_the_range_they_begin_in(store: EmbeddedStore, tmp_path: 
     run(store, tmp_path / "b", replace(DAY, start_ns=middle))
     run(store, tmp_path / "both")
     for name in ("raw_back", "timeline", "movements", "slouch_episodes", "steps", "symptoms"):
-        a, b, both = (pq.read_table(tmp_path / f / f"{name}.parquet") for f in ("a", "b", "both"))
+        a, b, both = (read_parquet(tmp_path / f / "w1", name) for f in ("a", "b", "both"))
         assert len(a) + len(b) == len(both)
         assert pa.concat_tables([a, b]).equals(both)
 
 
 def test_csv_says_the_same_as_parquet(store: EmbeddedStore, tmp_path: Path) -> None:
     run(store, tmp_path / "p")
-    run(store, tmp_path / "c", file_format=Format.CSV)
-    names = {path.stem for path in (tmp_path / "p").glob("*.parquet")}
-    assert names == {path.stem for path in (tmp_path / "c").glob("*.csv")}
-    assert {"raw_back", "raw_thigh", "timeline", "days"} <= names
+    run(store, tmp_path / "c", form="csv")
+    names = {path.relative_to(tmp_path / "p") for path in (tmp_path / "p").rglob("*.parquet")}
+    found = {path.relative_to(tmp_path / "c") for path in (tmp_path / "c").rglob("*.csv")}
+    assert {name.with_suffix(".csv") for name in names} == found
+    raw = {f"w1/raw_{sensor}/2026-03-02.csv" for sensor in ("back", "thigh")}
+    assert {*raw, "w1/timeline.csv", "w1/days.csv"} <= {str(name) for name in found}
     for name in names:
-        parquet = pq.read_table(tmp_path / "p" / f"{name}.parquet")
-        csv = read_csv(tmp_path / "c" / f"{name}.csv")
+        parquet = pq.read_table(tmp_path / "p" / name)
+        csv = read_csv((tmp_path / "c" / name).with_suffix(".csv"))
         assert csv.cast(parquet.schema).equals(parquet), name
-    lines = (tmp_path / "c" / "raw_back.csv").read_bytes().decode("utf-8").splitlines()
+    lines = (tmp_path / "c/w1/raw_back/2026-03-02.csv").read_bytes().decode("utf-8").splitlines()
     assert lines[0] == "time_utc,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z"
     assert lines[2].startswith("2026-03-02T07:00:00.020000000Z,")
     assert lines[-1].endswith(",,,")
 
 
 def test_the_export_explains_itself(store: EmbeddedStore, tmp_path: Path) -> None:
-    said = run(store, tmp_path / "out", replace(DAY, pseudonym="subject-7"))
-    written = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    out = tmp_path / "out"
+    said = run(store, out, replace(DAY, name="subject-7"))
+    written = json.loads((out / "provenance.json").read_text())
     assert written == said
-    assert written["wearer"] == "subject-7"
-    assert written["from_utc"] == "2026-03-01T23:00:00.000000000Z"
-    assert written["computed_by"] == [{"algorithm_version": "1.0", "params_hash": "abc123"}]
+    assert written["subjects"] == [
+        {
+            "subject": "subject-7",
+            "from_utc": "2026-03-01T23:00:00.000000000Z",
+            "to_utc": "2026-03-02T23:00:00.000000000Z",
+            "time_zone": "Europe/Berlin",
+            "sensors": [],
+            "computed_by": [{"algorithm_version": "1.0", "params_hash": "abc123"}],
+        }
+    ]
     assert written["created_at"] == ABOUT["created_at"]
-    assert written["rows"]["raw_back.parquet"] == 2000
-    told = json.loads((tmp_path / "out" / "dictionary.json").read_text())["files"]
-    files = {path.name for path in (tmp_path / "out").iterdir()}
-    assert files == {*told, "provenance.json", "dictionary.json"}
-    for name, about in told.items():
-        table = pq.read_table(tmp_path / "out" / name)
-        assert table.column_names == [column["name"] for column in about["columns"]]
-        assert len(table) == written["rows"][name]
-    assert b"w1" not in b"".join(p.read_bytes() for p in (tmp_path / "out").glob("*.json"))
+    assert written["rows"]["subject-7/raw_back/2026-03-02.parquet"] == 2000
+    manifest = json.loads((out / "manifest.json").read_text())["files"]
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert files == {"manifest.json", *(record["file"] for record in manifest)}
+    told = json.loads((out / "dictionary.json").read_text())["tables"]
+    for record in manifest:
+        content = (out / record["file"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (
+            record["bytes"],
+            record["sha256"],
+        )
+        if "table" in record:
+            table = pq.read_table(out / record["file"])
+            columns = [column["name"] for column in told[record["table"]]["columns"]]
+            assert [name for name in columns if name in table.column_names] == table.column_names
+            assert len(table) == record["rows"] == written["rows"][record["file"]]
+    assert b"w1" not in b"".join(p.read_bytes() for p in out.glob("*.json"))
 
 
 def test_only_what_is_asked_for(store: EmbeddedStore, tmp_path: Path) -> None:
-    run(store, tmp_path / "r", replace(DAY, raw=False))
-    run(store, tmp_path / "s", replace(DAY, results=False))
-    assert not list((tmp_path / "r").glob("raw_*"))
-    names = {path.name for path in (tmp_path / "s").iterdir()}
-    assert names == {
-        "raw_back.parquet", "raw_thigh.parquet", "dictionary.json", "provenance.json"
-    }  # fmt: skip
+    run(store, tmp_path / "r", parts=("results",))
+    run(store, tmp_path / "s", parts=("raw",))
+    assert not list((tmp_path / "r/w1").glob("raw_*"))
+    assert {path.name for path in (tmp_path / "s/w1").iterdir()} == {"raw_back", "raw_thigh"}
 
 
 def test_progress_adds_up(store: EmbeddedStore, tmp_path: Path) -> None:
     seen: list[int] = []
-    run(store, tmp_path / "out", progress=seen.append)
-    assert sum(seen) == work_ns(store, DAY) == 3 * 24 * HOUR
+    export = export_of(store)
+    export.write(tmp_path / "out", progress=seen.append)
+    assert sum(seen) == export.work_ns == 3 * 24 * HOUR
     assert min(seen) >= 0
 
 
@@ -199,8 +243,8 @@ def test_days_follow_the_clock_change(store: EmbeddedStore, tmp_path: Path) -> N
     zone = ZoneInfo("Europe/Berlin")
     first = int(dt.datetime(2026, 3, 28, tzinfo=zone).timestamp()) * S
     last = int(dt.datetime(2026, 3, 31, tzinfo=zone).timestamp()) * S
-    run(store, tmp_path / "out", Selection("w1", first, last, zone))
-    days = rows(tmp_path / "out" / "days.parquet")
+    run(store, tmp_path / "out", Subject("w1", "w1", first, last, zone, diary))
+    days = rows(tmp_path / "out" / "w1" / "days.parquet")
     assert [(day["end_utc"] - day["start_utc"]) // HOUR for day in days] == [24, 23, 24]
 
 
@@ -211,12 +255,12 @@ def test_a_second_told_twice_is_exported_once_with_what_is_known(
     mixed = [Result("timeline", m.start_ns, m.end_ns, m.body) for m in halves]
     store.write_results("w1", EIGHT, EIGHT + 60 * S, mixed, Provenance("1.0", "abc123"))
     run(store, tmp_path / "out", replace(DAY, end_ns=EIGHT + 60 * S))
-    timeline = rows(tmp_path / "out" / "timeline.parquet")
+    timeline = rows(tmp_path / "out" / "w1" / "timeline.parquet")
     assert [row["time_utc"] for row in timeline] == [EIGHT + i * S for i in range(60)]
     assert {row["posture"] for row in timeline} == {"sitting"}
 
 
-def test_a_failing_store_leaves_nothing(
+def test_a_failing_store_leaves_nothing_but_what_the_next_run_goes_on_with(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -225,4 +269,56 @@ def test_a_failing_store_leaves_nothing(
     monkeypatch.setattr(store, "read_results", fail)
     with pytest.raises(StoreError, match="plug it in"):
         run(store, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.part", "data"]
+    monkeypatch.undo()
+    reads = Counter[str]()
+    read = store.iter_samples
+
+    def counted(wearer: str, sensor: str, *where: int) -> Any:
+        reads[sensor] += 1
+        return read(wearer, sensor, *where)
+
+    monkeypatch.setattr(store, "iter_samples", counted)
+    run(store, tmp_path / "out")
+    assert not reads  # the samples were there
+    assert len(pq.read_table(tmp_path / "out/w1/raw_back")) == 2000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+
+def test_another_request_begins_anew(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "read_results", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(store, tmp_path / "out")
+    assert (tmp_path / ".out.part/w1/raw_back").is_dir()
+    monkeypatch.undo()
+    run(store, tmp_path / "out", replace(DAY, name="other"))
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()} == {"other"}
+
+
+def test_a_cohort_with_keyed_names_and_moved_dates(store: EmbeddedStore, tmp_path: Path) -> None:
+    rename = Naming(key=b"k" * 32, shift_dates=True)
+    people = [
+        replace(DAY, wearer=wearer, name=rename.name(wearer), shift_ns=rename.shift_ns(wearer))
+        for wearer in ("w1", "w2")
+    ]
+    request = Request(people, named("parquet"), frozenset(PARTS))
+    said = Export(store, request, about=ABOUT).write(tmp_path / "out")
+    assert [path.name for path in sorted((tmp_path / "out").iterdir()) if path.is_dir()] == sorted(
+        person.name for person in people
+    )
+    assert (said["dates_shifted"], said["smallest_group"]) == (True, 2)
+    run(store, tmp_path / "plain")
+    folder, shift_ns = tmp_path / "out" / people[0].name, people[0].shift_ns
+    assert shift_ns < 0
+    assert shift_ns % (7 * 24 * HOUR) == 0
+    for name in ("raw_back", "timeline", "movements", "days", "steps", "symptoms"):
+        got, plain = read_parquet(folder, name), read_parquet(tmp_path / "plain/w1", name)
+        assert moved(plain, shift_ns).equals(got)
+        assert not plain.equals(got)
+    (file,) = (folder / "raw_back").iterdir()
+    date = dt.date(2026, 3, 2) + dt.timedelta(shift_ns / (24 * HOUR))
+    assert file.stem == date.isoformat()
+    assert date.weekday() == dt.date(2026, 3, 2).weekday()
+    assert b'"w1"' not in b"".join(p.read_bytes() for p in (tmp_path / "out").glob("*.json"))
