@@ -18,11 +18,13 @@ GROUP_DAYS: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class DayReading:
-    """A local day: exposure, and the timeline that it was computed from."""
+    """A local day: exposure, and the timeline and results that it was computed from."""
 
     day: Day
     exposure: DayExposure
     line: Timeline
+    items: tuple[Result, ...] = ()
+    """of ITEM_KINDS, all that overlap the day"""
 
 
 def read_day(store: Store, wearer: str, day: Day) -> DayReading:
@@ -97,5 +99,5 @@ def _read(store: Store, wearer: str, days: Sequence[Day]) -> list[DayReading]:
     for day in days:
         line = timeline(minutes, day.start_ns, day.end_ns)
         here = [x for x in items if x.end_ns > day.start_ns and x.start_ns < day.end_ns]
-        readings.append(DayReading(day, day_exposure(day, line, here), line))
+        readings.append(DayReading(day, day_exposure(day, line, here), line, tuple(here)))
     return readings

@@ -20,6 +20,7 @@ from analytics.dashboard import (
     errors,
     headers,
     language,
+    language_choice,
     live,
     patient,
     words,
@@ -69,7 +70,7 @@ def create_app(
     language.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    for module in (auth, patient, alerts, clinician, association, assets):
+    for module in (auth, language_choice, live, patient, alerts, clinician, association, assets):
         app.register_blueprint(module.blueprint)
     api.install(app)
     app.add_url_rule("/health", "health", _health)
@@ -77,8 +78,6 @@ def create_app(
         words=words,
         live=live,
         asset_url=assets.asset_url,
-        plotly_url=assets.plotly_url,
-        plotly_map_style_id=assets.plotly_map_style_id,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     return app

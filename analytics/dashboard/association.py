@@ -12,7 +12,7 @@ from flask_login import current_user
 from numpy.typing import NDArray
 
 from analytics.dashboard.access import Permission, clinic, readings, requires
-from analytics.dashboard.clinician import zone_of
+from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
 from analytics.exposure.association import words
 from analytics.exposure.association.answer import ASSOCIATED, Association, associate

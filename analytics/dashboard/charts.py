@@ -1,225 +1,299 @@
-"""Charts as plotly.js figures (plain dicts). Missing is a gap in the chart, never a zero."""
+"""Charts as geometry that a template draws as SVG: no library, no script, the same in print.
+
+Across, places are per cent of the drawing's width, so that a chart fits a phone and a desk; up and
+down they are pixels. Missing is a gap and a word, never a zero.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from analytics.dashboard import words
+from analytics.dashboard.language import gettext, number, short_day
 from analytics.exposure.summary import DayExposure, Exposure
 from analytics.store.records import DiaryEntry
 
-Figure = dict[str, Any]
-
-_INK: Final = "#22313a"
-_GRID: Final = "#e4e2dc"
-MOVEMENT_COLOURS: Final = (
-    "#0f9b76",
-    "#c2609a",
-    "#33244f",
-    "#e8ac2a",
-    "#6cc0ee",
-    "#2f5fb3",
-    "#d3d6d8",
-)
-_SYMBOLS: Final = {"pain": "circle", "numbness": "square", "paraesthesia": "diamond"}
+PLOT_PX: Final = 130
+"""Height of the plot without its labels."""
+_STEPS: Final = (1, 2, 3, 4, 5, 6, 8, 10)
 
 
-def _layout(
-    y_title: str, labels: Sequence[str], ticks: Sequence[str], *, y_top: float, **more: Any
-) -> Figure:
-    """`labels` are the categories of the x axis, `ticks` what is written there ("": nothing);
-    the y axis reaches from 0 at least to y_top."""
-    axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "fixedrange": True}
-    return {
-        "height": 240,
-        "margin": {"l": 52, "r": 8, "t": 10, "b": 40},
-        "font": {"family": "system-ui, sans-serif", "size": 13, "color": _INK},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "hovermode": "x unified",
-        "barmode": "stack",
-        "bargap": 0.35,
-        "showlegend": False,
-        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": _GRID, "font": {"color": _INK}},
-        "xaxis": {
-            **axis,
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": list(labels),
-            "range": [-0.5, len(labels) - 0.5],
-            "tickvals": [label for label, tick in zip(labels, ticks, strict=True) if tick],
-            "ticktext": [tick for tick in ticks if tick],
-            "tickangle": 0,
-        },
-        "yaxis": {
-            **axis,
-            "title": {"text": y_title},
-            "rangemode": "nonnegative",
-            "autorangeoptions": {"include": [0, y_top]},
-        },
-        **more,
-    }
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle: x and width in per cent, y and height in pixels."""
+
+    css: str
+    x: float
+    width: float
+    y: float
+    height: float
+    title: str
 
 
-def _postures(labels: Sequence[str], parts: Sequence[Exposure], per_unit: float) -> list[Figure]:
-    stacks = [words.band_minutes(part) or dict.fromkeys(words.BANDS) for part in parts]
-    return [
-        {
-            "type": "bar",
-            "name": str(words.BAND_WORDS[band]),
-            "x": list(labels),
-            "y": [_scaled(stack[band], per_unit) for stack in stacks],
-            "marker": {"color": words.COLOURS[band]},
-            "hovertemplate": "%{y:.1f}",
-        }
-        for band in words.BANDS
-    ]
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A mark: x in per cent, y in pixels; its shape follows from `css`."""
+
+    css: str
+    x: float
+    y: float
+    title: str
 
 
-def _scaled(value: float | None, per_unit: float) -> float | None:
-    return None if value is None else value / per_unit
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """An interval: x in per cent, from y_low down to y_high up in pixels."""
+
+    x: float
+    y_low: float
+    y_high: float
 
 
-def _missing(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:
-    """The words "no data" where a bar would be."""
-    return [
-        {
-            "x": label,
-            "y": 0,
-            "yanchor": "bottom",
-            "text": str(words.NO_DATA),
-            "showarrow": False,
-            "textangle": -90,
-            "font": {"size": 12, "color": "#55636c"},
-        }
-        for label, part in zip(labels, parts, strict=True)
-        if part.worn_min is None
-    ]
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One drawing with its axes."""
+
+    id: str
+    caption: str
+    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
+    whiskers: tuple[Whisker, ...] = ()
+    missing: tuple[float, ...] = ()
+    """x in per cent, where "no data" is written"""
+    x_ticks: tuple[tuple[float, str], ...] = ()
+    y_ticks: tuple[tuple[float, str], ...] = ()
+    legend: tuple[tuple[str, str], ...] = ()
+    """(css, word)"""
 
 
-def _slouch(labels: Sequence[str], parts: Sequence[Exposure]) -> Figure:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a chart: their names, and what is written below some of them ("": nothing)."""
+
+    names: tuple[str, ...]
+    ticks: tuple[str, ...]
+
+    @property
+    def width(self) -> float:
+        return 100 / len(self.names)
+
+    def left(self, column: int) -> float:
+        return column * self.width
+
+    def middle(self, column: int) -> float:
+        return (column + 0.5) * self.width
+
+    @property
+    def x_ticks(self) -> tuple[tuple[float, str], ...]:
+        return tuple((self.middle(n), tick) for n, tick in enumerate(self.ticks) if tick)
+
+
+def axis_top(highest: float, least: float) -> float:
+    """The end of the axis: a round number, at least `least`."""
+    wanted = max(highest, least)
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return float(next(step * power for step in _STEPS if step * power >= wanted * 0.999))
+
+
+def _y_ticks(top: float) -> tuple[tuple[float, str], ...]:
+    digits = 1 if top < 3 else 0
+    return tuple(
+        (_y(value, top), number(value, digits if value % 1 else 0)) for value in (0.0, top / 2, top)
+    )
+
+
+def _y(value: float, top: float) -> float:
+    return PLOT_PX * (1 - value / top)
+
+
+def stacked(
+    name: str,
+    caption: str,
+    columns: Columns,
+    stacks: Sequence[Sequence[tuple[str, str, float | None]] | None],
+    *,
+    least_top: float,
+    legend: Sequence[tuple[str, str]],
+    digits: int = 0,
+    unit: str = "",
+) -> Chart:
+    """Stacks of (css, word, value) in each column; None where there is no data at all."""
+    sums = [sum(value or 0.0 for _, _, value in stack) for stack in stacks if stack]
+    top = axis_top(max(sums, default=0.0), least_top)
+    boxes = []
+    for n, stack in enumerate(stacks):
+        base = 0.0
+        for css, word, value in stack or ():
+            if value:
+                text = f"{columns.names[n]}, {word}: {number(value, digits)}{unit}"
+                height = PLOT_PX * value / top
+                x, width = columns.left(n) + columns.width * 0.12, columns.width * 0.76
+                boxes.append(Box(css, x, width, _y(base + value, top), height, text))
+                base += value
+    return Chart(
+        id=name,
+        caption=caption,
+        boxes=tuple(boxes),
+        missing=_missing(columns, [stack is None for stack in stacks]),
+        x_ticks=columns.x_ticks,
+        y_ticks=_y_ticks(top),
+        legend=tuple(legend),
+    )
+
+
+def _missing(columns: Columns, absent: Sequence[bool]) -> tuple[float, ...]:
+    """Where the words go: not in charts of many columns, where the gap must do."""
+    if len(columns.names) > 24:
+        return ()
+    return tuple(columns.middle(n) for n, is_absent in enumerate(absent) if is_absent)
+
+
+def postures(
+    name: str, caption: str, columns: Columns, parts: Sequence[Exposure], scale: int
+) -> Chart:
+    """Worn time by posture; scale: minutes in the unit shown, 60 for hours."""
+
+    def stack(part: Exposure) -> list[tuple[str, str, float | None]] | None:
+        if part.worn_min is None:
+            return None
+        bands = words.band_minutes(part) or dict.fromkeys(words.BANDS)
+        return [
+            (f"p-{band}", str(words.BAND_WORDS[band]), None if v is None else v / scale)
+            for band, v in bands.items()
+        ]
+
+    return stacked(
+        name,
+        caption,
+        columns,
+        [stack(part) for part in parts],
+        least_top=10 if scale > 1 else 60,
+        legend=[(f"p-{band}", str(word)) for band, word in words.BAND_WORDS.items()],
+        digits=1 if scale > 1 else 0,
+        unit=" h" if scale > 1 else " min",
+    )
+
+
+def slouch(name: str, caption: str, columns: Columns, parts: Sequence[Exposure]) -> Chart:
+    """Slouched minutes with the band of their threshold."""
     bands = [part.slouched_min for part in parts]
-    return {
-        "type": "bar",
-        "name": "Slouched",
-        "x": list(labels),
-        "y": [None if band is None else band.mid for band in bands],
-        "marker": {"color": words.COLOURS["slouched"]},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [band.high - band.mid if band and band.mid else None for band in bands],
-            "arrayminus": [band.mid - band.low if band and band.mid else None for band in bands],
-            "color": _INK,
-            "thickness": 1.5,
-        },
-        "hovertemplate": "%{y:.0f} min",
-    }
+    top = axis_top(max((band.high for band in bands if band), default=0.0), 10)
+    boxes, whiskers = [], []
+    for n, band in enumerate(bands):
+        if band and band.high:
+            text = f"{columns.names[n]}: {words.minutes(band.mid)} ({words.band_range(band)})"
+            x, width = columns.left(n) + columns.width * 0.12, columns.width * 0.76
+            height = PLOT_PX * band.mid / top
+            boxes.append(Box("p-slouched", x, width, _y(band.mid, top), height, text))
+            whiskers.append(Whisker(columns.middle(n), _y(band.low, top), _y(band.high, top)))
+    return Chart(
+        id=name,
+        caption=caption,
+        boxes=tuple(boxes),
+        whiskers=tuple(whiskers),
+        missing=_missing(columns, [part.worn_min is None for part in parts]),
+        x_ticks=columns.x_ticks,
+        y_ticks=_y_ticks(top),
+    )
 
 
-def _movements(labels: Sequence[str], parts: Sequence[Exposure]) -> list[Figure]:
-    return [
-        {
-            "type": "bar",
-            "name": str(name),
-            "x": list(labels),
-            "y": [words.count_of(part, kinds) for part in parts],
-            "marker": {"color": colour},
-            "hovertemplate": "%{y}",
-        }
-        for (name, kinds), colour in zip(words.TRIGGERS, MOVEMENT_COLOURS, strict=True)
-    ]
+def movements(name: str, caption: str, columns: Columns, parts: Sequence[Exposure]) -> Chart:
+    """Counts of the triggers."""
+    named = [(f"c-{n}", str(word), kinds) for n, (word, kinds) in enumerate(words.TRIGGERS)]
+    return stacked(
+        name,
+        caption,
+        columns,
+        [
+            None
+            if part.worn_min is None
+            else [(css, word, words.count_of(part, kinds)) for css, word, kinds in named]
+            for part in parts
+        ],
+        least_top=5,
+        legend=[(css, word) for css, word, _ in named],
+    )
 
 
-def _symptoms(entries: Sequence[tuple[str, DiaryEntry]]) -> list[Figure]:
-    """One trace per symptom; `entries` are pairs of axis label and entry."""
-    traces = []
-    for symptom, name in words.SYMPTOMS.items():
-        found = [(label, e) for label, e in entries if e.symptom == symptom]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": str(name),
-                "x": [label for label, _ in found],
-                "y": [e.severity for _, e in found],
-                "text": [str(words.SITES.get(e.site or "", "")) for _, e in found],
-                "marker": {
-                    "color": words.COLOURS[symptom],
-                    "symbol": _SYMBOLS[symptom],
-                    "size": 12,
-                    "opacity": 0.8,
-                },
-                "hovertemplate": "%{y} of 10 %{text}",
-            }
-        )
-    return traces
+def symptoms(
+    name: str, caption: str, columns: Columns, placed: Sequence[tuple[float, DiaryEntry]]
+) -> Chart:
+    """Strength of each entry; `placed` are pairs of column (a fraction within it) and entry."""
+    found = []
+    for column, entry in placed:
+        word = str(words.SYMPTOMS.get(entry.symptom, entry.symptom))
+        site = f", {words.SITES[entry.site]}" if entry.site in words.SITES else ""
+        strength = "" if entry.severity is None else f": {entry.severity}"
+        title = f"{columns.names[int(column)]}, {word}{site}{strength}"
+        y = _y(entry.severity or 0, 10)
+        found.append(Point(entry.symptom, column * columns.width, y, title))
+    return Chart(
+        id=name,
+        caption=caption,
+        points=tuple(found),
+        x_ticks=columns.x_ticks,
+        y_ticks=_y_ticks(10),
+        legend=tuple((f"m-{key}", str(word)) for key, word in words.SYMPTOMS.items()),
+    )
 
 
-def _symptom_figure(
-    labels: Sequence[str], ticks: Sequence[str], entries: Sequence[tuple[str, DiaryEntry]]
-) -> Figure:
-    layout = _layout("strength (0–10)", labels, ticks, y_top=10)
-    layout["yaxis"] |= {"range": [-0.8, 10.8], "dtick": 5}
-    return {"data": _symptoms(entries), "layout": layout}
-
-
-def week(
-    days: Sequence[DayExposure], diary: Sequence[DiaryEntry], zone: ZoneInfo
-) -> Mapping[str, Figure]:
-    """Figures of the week by the id of their element."""
-    labels = [f"{day.date:%a} {day.date.day}" for day in days]
-    ticks = [f"{day.date:%a}<br>{day.date.day}" for day in days]
-    parts = [day.exposure for day in days]
-    by_date = {day.date: label for day, label in zip(days, labels, strict=True)}
-    placed = [(by_date[words.local(entry.at_ns, zone).date()], entry) for entry in diary]
-    missing = _missing(labels, parts)
-    return {
-        "week-postures": {
-            "data": _postures(labels, parts, 60),
-            "layout": _layout("worn hours", labels, ticks, y_top=8, annotations=missing),
-        },
-        "week-slouch": {
-            "data": [_slouch(labels, parts)],
-            "layout": _layout("minutes", labels, ticks, y_top=60, annotations=missing),
-        },
-        "week-movements": {
-            "data": _movements(labels, parts),
-            "layout": _layout(
-                "count", labels, ticks, y_top=5, barmode="group", bargap=0.2, annotations=missing
-            ),
-        },
-        "week-symptoms": _symptom_figure(labels, ticks, placed),
-    }
-
-
-def day(reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo) -> Mapping[str, Figure]:
-    """Figures of a day's hours by the id of their element."""
-    labels = [hour.hour.label for hour in reading.hours]
+def of_days(
+    days: Sequence[DayExposure], diary: Sequence[DiaryEntry], zone: ZoneInfo, prefix: str
+) -> tuple[Chart, ...]:
+    """The four charts of a week or of weeks."""
+    many = len(days) > 14
     ticks = [
-        f"{hour.hour.hour:02d}" if hour.hour.hour % 3 == 0 and not hour.hour.fold else ""
-        for hour in reading.hours
+        (f"{day.date.day}.{day.date.month}." if day.date.weekday() == 0 else "")
+        if many
+        else short_day(day.date).split(" ")[0]
+        for day in days
     ]
-    parts = [hour.exposure for hour in reading.hours]
-    by_hour = {(hour.hour.hour, hour.hour.fold): hour.hour.label for hour in reading.hours}
+    columns = Columns(tuple(short_day(day.date) for day in days), tuple(ticks))
+    parts = [day.exposure for day in days]
+    by_date = {day.date: n for n, day in enumerate(days)}
     placed = []
     for entry in diary:
         at = words.local(entry.at_ns, zone)
-        placed.append((by_hour[at.hour, at.fold], entry))
-    return {
-        "day-postures": {
-            "data": _postures(labels, parts, 1),
-            "layout": _layout("worn minutes", labels, ticks, y_top=60),
-        },
-        "day-slouch": {
-            "data": [_slouch(labels, parts)],
-            "layout": _layout("minutes", labels, ticks, y_top=60),
-        },
-        "day-movements": {
-            "data": _movements(labels, parts),
-            "layout": _layout("count", labels, ticks, y_top=5),
-        },
-        "day-symptoms": _symptom_figure(labels, ticks, placed),
-    }
+        if at.date() in by_date:
+            placed.append((by_date[at.date()] + (at.hour + at.minute / 60) / 24, entry))
+    titles = _titles()
+    return (
+        postures(f"{prefix}-postures", gettext("Worn hours by posture"), columns, parts, 60),
+        slouch(f"{prefix}-slouch", titles[0], columns, parts),
+        movements(f"{prefix}-movements", titles[1], columns, parts),
+        symptoms(f"{prefix}-symptoms", titles[2], columns, placed),
+    )
+
+
+def of_hours(
+    reading: DayExposure, diary: Sequence[DiaryEntry], zone: ZoneInfo
+) -> tuple[Chart, ...]:
+    """The four charts of a day's hours."""
+    hours = [hour.hour for hour in reading.hours]
+    ticks = [f"{h.hour:02d}" if h.hour % 3 == 0 and not h.fold else "" for h in hours]
+    columns = Columns(tuple(hour.label for hour in hours), tuple(ticks))
+    parts = [hour.exposure for hour in reading.hours]
+    by_hour = {(hour.hour, hour.fold): n for n, hour in enumerate(hours)}
+    placed = []
+    for entry in diary:
+        at = words.local(entry.at_ns, zone)
+        placed.append((by_hour[at.hour, at.fold] + at.minute / 60, entry))
+    titles = _titles()
+    return (
+        postures("day-postures", gettext("Worn minutes by posture"), columns, parts, 1),
+        slouch("day-slouch", titles[0], columns, parts),
+        movements("day-movements", titles[1], columns, parts),
+        symptoms("day-symptoms", titles[2], columns, placed),
+    )
+
+
+def _titles() -> tuple[str, str, str]:
+    return (
+        gettext("Slouched minutes, with their band"),
+        gettext("Movements"),
+        gettext("Symptoms, strength 0 to 10"),
+    )

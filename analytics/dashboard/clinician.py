@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import Blueprint, abort, current_app, render_template
+from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -17,6 +15,7 @@ from analytics.dashboard.diary import text_of
 from analytics.dashboard.live import now_json
 from analytics.dashboard.readings import COMPARED_DAYS
 from analytics.dashboard.ribbon import ribbon
+from analytics.dashboard.wanted import day_of, zone_of
 from analytics.dashboard.words import local
 from analytics.exposure.days import Day
 from analytics.exposure.summary import Exposure
@@ -65,21 +64,6 @@ def wearer_on(wearer: str, on: str) -> ResponseReturnValue:
     return _week(wearer, day_of(on, zone_of(wearer)))
 
 
-def zone_of(wearer: str) -> ZoneInfo:
-    return ZoneInfo(clinic().wearer(wearer).time_zone)
-
-
-def day_of(text: str, zone: ZoneInfo) -> Day:
-    """The day that a URL names; 404 when it is none."""
-    try:
-        on = date.fromisoformat(text)
-    except ValueError:
-        abort(404)
-    if on.isoformat() != text or not 1970 < on.year < 2100:
-        abort(404)
-    return Day(on, zone)
-
-
 def seven_days(day: Day, today: Day) -> tuple[Day, ...]:
     """The seven days that end today, or one of the sevens before them, with `day` in it."""
     back = (today.date - day.date).days
@@ -97,10 +81,6 @@ def _week(wearer: str, day: Day) -> ResponseReturnValue:
     exposures = [reading.exposure for reading in days.values()]
     week_diary = clinic().diary(wearer, week[0].start_ns, week[-1].end_ns)
     day_diary = [e for e in week_diary if day.start_ns <= e.at_ns < day.end_ns]
-    figures = {
-        **charts.week(exposures, week_diary, day.zone),
-        **charts.day(chosen.exposure, day_diary, day.zone),
-    }
     return render_template(
         "week.html",
         wearer=wearer,
@@ -109,8 +89,9 @@ def _week(wearer: str, day: Day) -> ResponseReturnValue:
         week=week,
         now=now_json(found.now(wearer), found.clock_ns(), day.zone),
         chosen=chosen.exposure,
-        ribbon=ribbon(day, chosen.line, day_diary),
-        figures=figures,
+        ribbon=ribbon(day, chosen.line, day_diary, chosen.items),
+        day_charts=charts.of_hours(chosen.exposure, day_diary, day.zone),
+        week_charts=charts.of_days(exposures, week_diary, day.zone, "week"),
         by_day=tables.exposure_by_day(exposures),
         by_hour=tables.exposure_by_hour(chosen.exposure),
         movements_by_day=tables.movements_by_day(exposures),

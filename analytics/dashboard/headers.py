@@ -11,6 +11,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
+        "manifest-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
@@ -35,7 +36,7 @@ def register(app: Flask, *, secure: bool) -> None:
         response.headers.update(_ALWAYS)
         if secure:
             response.headers["Strict-Transport-Security"] = f"max-age={_A_YEAR_S}"
-        is_asset = request.endpoint in {"static", "assets.plotly"}
+        is_asset = request.endpoint == "static"
         if is_asset and "v" in request.args and response.status_code == 200:
             response.headers["Cache-Control"] = f"public, max-age={_A_YEAR_S}, immutable"
         elif not is_asset:

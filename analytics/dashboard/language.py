@@ -12,28 +12,21 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from babel import Locale, UnknownLocaleError, dates, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Blueprint, Flask, has_request_context, redirect, request
-from flask.typing import ResponseReturnValue
+from flask import Flask, has_request_context, request
 from flask_babel import Babel, Domain, LazyString, get_locale
 from werkzeug.datastructures import LanguageAccept
-
-from analytics.dashboard.access import Permission, requires
-
-blueprint = Blueprint("language", __name__)
 
 LANGUAGES: Final = {"en": "English", "de": "Deutsch"}
 """Languages of the pages in their own words; the first is that of the source."""
 HABITS: Final = {"en": "en_GB", "de": "de_DE"}
 """Where only a language is known: days before months, a clock of 24 hours."""
 COOKIE: Final = "trunkline-language"
-"""What a reader chose; it says nothing else and lasts a year."""
-COOKIE_S: Final = 365 * 86_400
+"""What a reader chose; it says nothing else."""
 FOLDER: Final = Path(__file__).parent / "translations"
 
 
@@ -52,7 +45,6 @@ def register(app: Flask) -> None:
     """Let the app speak the languages of its readers."""
     _Babel(app, default_locale=HABITS["en"], locale_selector=_selected)
     app.jinja_env.policies["ext.i18n.trimmed"] = True
-    app.register_blueprint(blueprint)
     app.jinja_env.globals.update(
         languages=LANGUAGES,
         language=lambda: locale().language,
@@ -100,28 +92,6 @@ def lazy(text: str) -> LazyString:
 def locale() -> Locale:
     """The locale of this request; British English without one."""
     return (get_locale() if has_request_context() else None) or Locale.parse(HABITS["en"])
-
-
-@blueprint.post("/language")
-@requires(Permission.PUBLIC)
-def choose() -> ResponseReturnValue:
-    """Keep the language of the form on this device, and go back to where it was chosen."""
-    answer = redirect(_back(), 303)
-    wanted = request.form.get("language", "")
-    if wanted in LANGUAGES:
-        secure = request.is_secure
-        answer.set_cookie(
-            COOKIE, wanted, max_age=COOKIE_S, secure=secure, httponly=True, samesite="Lax"
-        )
-    return answer
-
-
-def _back() -> str:
-    """The path of the page that was left, if it is one of this server."""
-    left = urlsplit(request.referrer or "")
-    if left.netloc != request.host or not left.path.startswith("/") or left.path[1:2] in "/\\":
-        return "/"
-    return left.path + (f"?{left.query}" if left.query else "")
 
 
 def _selected() -> str:

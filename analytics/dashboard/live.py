@@ -1,14 +1,104 @@
-"""The state of this moment in words, made once on the server for pages and pollers alike."""
+"""The state of this moment in words, made once on the server for pages and pollers alike.
+
+A page follows it by server-sent events. A stream takes a thread of the server for as long as it
+lasts, so that there are MAX_STREAMS at most; a page that gets none asks every second instead.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from flask import Blueprint, Response, current_app, jsonify, render_template, stream_with_context
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from analytics.alert_watch import settings_of
 from analytics.dashboard import words
+from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.language import clock, gettext, short_day
-from analytics.dashboard.readings import Now
+from analytics.dashboard.readings import Now, Readings
+from analytics.dashboard.timers import timers
 from analytics.exposure.days import NS_PER_S
+
+blueprint = Blueprint("live", __name__)
+
+MAX_STREAMS: Final = 24
+STREAM_S: Final = 55.0
+"""A stream ends after this time and the browser opens it again: a log-in that has ended, or a
+grant that was taken back, is noticed then."""
+EVERY_S: Final = 1.0
+AGAIN_MS: Final = 300
+"""How soon the browser opens a stream again that has ended."""
+SIGN_OF_LIFE: Final = 5
+"""A stream that has nothing to say sends a comment after so many looks, so that the server notices
+when the reader has gone."""
+
+_free_streams = threading.BoundedSemaphore(MAX_STREAMS)
+
+
+@blueprint.get("/live/<wearer>")
+@requires(Permission.WEARER)
+def stream(wearer: str) -> ResponseReturnValue:
+    """Server-sent events: the state whenever it has changed. 503 when there are too many."""
+    if not _free_streams.acquire(blocking=False):
+        return jsonify(error="Too many pages are open. Ask for the state instead."), 503
+    try:
+        current_app.extensions["view_log"].poll(current_user.name, [wearer], "live")
+        first = page_state(wearer)
+    except BaseException:
+        _free_streams.release()
+        raise
+    events = stream_with_context(_events(wearer, first))
+    response = Response(events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    response.call_on_close(_free_streams.release)
+    return response
+
+
+@blueprint.get("/live/<wearer>/once")
+@requires(Permission.WEARER)
+def once(wearer: str) -> ResponseReturnValue:
+    """The same state, once."""
+    current_app.extensions["view_log"].poll(current_user.name, [wearer], "live, asked for")
+    return jsonify(page_state(wearer))
+
+
+def _events(wearer: str, state: dict[str, Any]) -> Iterator[str]:
+    ends_s, told, quiet = time.monotonic() + STREAM_S, "", 0
+    yield f"retry: {AGAIN_MS}\n\n"
+    while True:
+        text = json.dumps(state)
+        quiet = 0 if text != told else quiet + 1
+        if text != told:
+            yield f"data: {text}\n\n"
+            told = text
+        elif quiet % SIGN_OF_LIFE == 0:
+            yield ":\n\n"
+        if time.monotonic() >= ends_s:
+            return
+        time.sleep(EVERY_S)
+        state = page_state(wearer)
+
+
+def page_state(wearer: str) -> dict[str, Any]:
+    """What the page of one wearer shows of this moment: `now_json`, the figure and the timers."""
+    found: Readings = current_app.extensions["readings"]
+    person = clinic().wearer(wearer)
+    now = found.now(wearer)
+    state = now_json(now, found.clock_ns(), ZoneInfo(person.time_zone))
+    lines = []
+    if now.live and now.worn:
+        moment = found.moment(wearer)
+        settings = settings_of(clinic(), person)
+        lasts_s = moment.posture_s(now.posture)
+        lines = timers(moment.present, settings, now.posture, lasts_s)
+    state["timers_html"] = render_template("timers.html", timers=lines)
+    del state["age_s"], state["last_seen_ns"]  # change each second and are not shown
+    return state
 
 
 def now_json(now: Now, now_ns: int, zone: ZoneInfo) -> dict[str, Any]:
@@ -24,6 +114,8 @@ def now_json(now: Now, now_ns: int, zone: ZoneInfo) -> dict[str, Any]:
         "battery_pct": now.battery_pct,
         "last_seen_ns": now.last_seen_ns,
         "state": _state(now),
+        "figure": _figure(now),
+        "lean_deg": round(now.flexion_deg or 0.0) if now.live and now.worn else 0,
         "headline": headline,
         "detail": detail,
         "seen": _seen(now, now_ns, zone),
@@ -40,6 +132,13 @@ def _state(now: Now) -> str:
     if now.slouched:
         return "slouched"
     return "lying" if now.posture in words.LYING else now.posture
+
+
+def _figure(now: Now) -> str:
+    """Which figure is drawn: a posture band, or none."""
+    if not now.live or now.posture in {None, "unknown", "not_worn"}:
+        return "none"
+    return "lying" if now.posture in words.LYING else str(now.posture)
 
 
 def _words(now: Now) -> tuple[str, str]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from analytics.dashboard import tables, words
+from analytics.alert_watch import settings_of
+from analytics.dashboard import tables, timers, words
 from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.diary import entry_of, may_undo, text_of
 from analytics.dashboard.given_alerts import alerts_today
-from analytics.dashboard.language import gettext
-from analytics.dashboard.live import now_json
+from analytics.dashboard.language import gettext, lazy
+from analytics.dashboard.live import page_state
 from analytics.dashboard.ribbon import ribbon
+from analytics.dashboard.wanted import day_of
+from analytics.exposure.days import Day
 from analytics.store.records import DiaryEntry
 
 blueprint = Blueprint("patient", __name__)
+
+MAX_WEEKS_BACK: Final = 520
+FURTHER: Final = (
+    ("calibrate.show", lazy("Set up and calibrate the sensor")),
+    ("my_data.show", lazy("My data: download, erase, who has seen it")),
+)
+"""Pages that "More" leads to."""
 
 
 @blueprint.get("/me")
@@ -26,13 +36,7 @@ blueprint = Blueprint("patient", __name__)
 def me() -> ResponseReturnValue:
     """The whole page."""
     current_app.extensions["view_log"].page(current_user.name, [current_user.wearer], "me")
-    zone = own_zone()
-    found = readings()
-    return render_template(
-        "me.html",
-        now=now_json(found.now(current_user.wearer), found.clock_ns(), zone),
-        **_today(),
-    )
+    return render_template("me.html", now=page_state(current_user.wearer), **_today())
 
 
 @blueprint.get("/me/today")
@@ -41,6 +45,53 @@ def today() -> ResponseReturnValue:
     """The part of the page that is loaded again while it is open."""
     current_app.extensions["view_log"].poll(current_user.name, [current_user.wearer], "me")
     return render_template("me_today.html", **_today())
+
+
+@blueprint.get("/me/week")
+@requires(Permission.PATIENT)
+def week() -> ResponseReturnValue:
+    """Seven days as ribbons, today's first; `back` is a number of weeks."""
+    back = request.args.get("back", 0, type=int)
+    if not 0 <= back <= MAX_WEEKS_BACK:
+        abort(404)
+    current_app.extensions["view_log"].page(current_user.name, [current_user.wearer], "my week")
+    found, zone = readings(), own_zone()
+    last = found.today(zone).plus(-7 * back)
+    days = [found.day(current_user.wearer, last.plus(-n)) for n in range(7)]
+    diary = clinic().diary(current_user.wearer, days[-1].day.start_ns, days[0].day.end_ns)
+    exposures = [reading.exposure for reading in days]
+    return render_template(
+        "me_week.html",
+        back=back,
+        days=[
+            {
+                "day": reading.day,
+                "exposure": reading.exposure.exposure,
+                "ribbon": ribbon(reading.day, reading.line, _of_day(diary, reading.day)),
+            }
+            for reading in days
+        ],
+        by_day=tables.exposure_by_day(exposures),
+        movements_by_day=tables.movements_by_day(exposures),
+    )
+
+
+@blueprint.get("/me/days/<on>")
+@requires(Permission.PATIENT)
+def day(on: str) -> ResponseReturnValue:
+    """One of the own days (YYYY-MM-DD)."""
+    wanted = day_of(on, own_zone())
+    detail = f"my day {wanted.date}"
+    current_app.extensions["view_log"].page(current_user.name, [current_user.wearer], detail)
+    return render_template("me_day.html", **_day(wanted))
+
+
+@blueprint.get("/me/more")
+@requires(Permission.PATIENT)
+def more() -> ResponseReturnValue:
+    """Everything that is not needed every day."""
+    offered = [(endpoint, title) for endpoint, title in FURTHER if _is_there(endpoint)]
+    return render_template("me_more.html", further=offered)
 
 
 @blueprint.post("/me/diary")
@@ -84,6 +135,10 @@ def own_zone() -> ZoneInfo:
     return ZoneInfo(clinic().wearer(current_user.wearer).time_zone)
 
 
+def _is_there(endpoint: str) -> bool:
+    return endpoint in current_app.view_functions
+
+
 def _entries() -> list[DiaryEntry]:
     """Today's entries, newest first."""
     day = readings().today(own_zone())
@@ -91,21 +146,33 @@ def _entries() -> list[DiaryEntry]:
     return entries[::-1]
 
 
+def _of_day(diary: list[DiaryEntry], day: Day) -> list[DiaryEntry]:
+    return [entry for entry in diary if day.start_ns <= entry.at_ns < day.end_ns]
+
+
 def _today() -> dict[str, Any]:
-    found, zone = readings(), own_zone()
-    reading = found.day(current_user.wearer, found.today(zone))
+    found = readings()
+    wearer = clinic().wearer(current_user.wearer)
+    return alerts_today(clinic(), found, wearer) | _day(found.today(own_zone()))
+
+
+def _day(day: Day) -> dict[str, Any]:
+    found, now_ns = readings(), readings().clock_ns()
+    reading = found.day(current_user.wearer, day)
     exposure = reading.exposure.exposure
-    now_ns, entries = found.clock_ns(), _entries()
+    entries = clinic().diary(current_user.wearer, day.start_ns, day.end_ns)[::-1]
+    settings = settings_of(clinic(), clinic().wearer(current_user.wearer))
     return {
-        **alerts_today(clinic(), found, clinic().wearer(current_user.wearer)),
-        "day": reading.day,
+        "day": day,
+        "is_today": day == found.today(day.zone),
         "exposure": exposure,
+        "limits": timers.today(exposure, settings),
         "longest_sitting": words.minutes_or_why(reading.exposure.longest_sitting_min, exposure),
-        "ribbon": ribbon(reading.day, reading.line, entries),
+        "ribbon": ribbon(day, reading.line, entries, reading.items),
         "hours": tables.exposure_by_hour(reading.exposure),
         "movements": tables.movements_by_hour(reading.exposure),
         "entries": [
-            (words.local(entry.at_ns, zone), text_of(entry), entry.id, may_undo(entry, now_ns))
+            (words.local(entry.at_ns, day.zone), text_of(entry), entry.id, may_undo(entry, now_ns))
             for entry in entries
         ],
     }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from analytics.dashboard.timers import posture_s
 from analytics.day_reading import DayReading, read_day, read_days
+from analytics.exposure.alerts import Present
 from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.present import HOUR_NS, present
 from analytics.exposure.summary import DayExposure, Exposure
-from analytics.exposure.timeline import MINUTE_S
+from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
 from analytics.sample_window import SampleWindow, sample_window
 from analytics.store.base import Result, ResultSpan, SensorSpan, Store
 from analytics.store.clinic import Clinic
@@ -20,6 +23,9 @@ LIVE_S = 10.0
 is behind by more than this has a reason that should be seen."""
 LOOK_BACK_NS = 2 * MINUTE_S * NS_PER_S
 COMPARED_DAYS = 7
+KEPT_NS = 5 * NS_PER_S
+SPELL_BACK_NS = 4 * HOUR_NS
+"""A spell longer than this has crossed every limit that can be set."""
 _NO_SECOND: dict[str, list[Any]] = {
     name: [None] for name in ("posture", "trunk_flexion_deg", "slouched", "worn")
 }
@@ -51,6 +57,36 @@ class Now:
         return self.age_s is not None and self.age_s <= LIVE_S
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What has lasted until now."""
+
+    at_ns: int
+    present: Present
+    line: Timeline
+    """the last hours"""
+    since_s: float = 0.0
+    """how long ago that was"""
+
+    def later(self, since_s: float) -> Moment:
+        """The same some seconds later: what lasts has become longer."""
+
+        def longer(spell_s: float | None) -> float | None:
+            return spell_s + since_s if spell_s else spell_s
+
+        now = replace(
+            self.present,
+            slouched_s=longer(self.present.slouched_s),
+            walking_s=longer(self.present.walking_s),
+        )
+        return replace(self, present=now, since_s=since_s)
+
+    def posture_s(self, posture: str | None) -> float | None:
+        """For how long this posture has lasted."""
+        lasts_s = None if posture is None else posture_s(self.line, posture)
+        return None if lasts_s is None else lasts_s + self.since_s
+
+
 class Readings:
     """Reads for the pages. Every method raises StoreError when the store cannot answer."""
 
@@ -58,6 +94,7 @@ class Readings:
         self._store = store
         self._clinic = clinic
         self.clock_ns = clock_ns
+        self._moments: dict[str, Moment] = {}
 
     def today(self, zone: ZoneInfo) -> Day:
         return Day.at(self.clock_ns(), zone)
@@ -119,6 +156,32 @@ class Readings:
     ) -> SampleWindow:
         """Raw samples, all of them or an envelope."""
         return sample_window(self._store, wearer, sensor, start_ns, end_ns, points=points)
+
+    def moment(self, wearer: str) -> Moment:
+        """The timers of this moment; up to KEPT_NS old, with the seconds since then added."""
+        now_ns = self.clock_ns()
+        kept = self._moments.get(wearer)
+        if kept is None or not 0 <= now_ns - kept.at_ns < KEPT_NS:
+            kept = self._read_moment(wearer, now_ns)
+            self._moments = {
+                name: other
+                for name, other in self._moments.items()
+                if 0 <= now_ns - other.at_ns < KEPT_NS
+            } | {wearer: kept}
+        return kept.later((now_ns - kept.at_ns) / NS_PER_S)
+
+    def _read_moment(self, wearer: str, now_ns: int) -> Moment:
+        start_ns = now_ns - SPELL_BACK_NS
+        start_ns -= start_ns % NS_PER_S
+        end_ns = now_ns - now_ns % NS_PER_S + NS_PER_S
+        minutes = self._store.read_results(wearer, "timeline_runs", start_ns, end_ns)
+        line = timeline(minutes, start_ns, end_ns)
+        movements = self._store.read_results(wearer, "movement", now_ns - HOUR_NS, now_ns)
+        return Moment(
+            at_ns=now_ns,
+            present=present(line, movements, now_ns=now_ns, last_sample_ns=None, battery_pct=None),
+            line=line,
+        )
 
     def _battery_pct(self, wearer: str) -> int | None:
         """The emptiest of the wearer's sensors."""

@@ -16,7 +16,7 @@ from analytics.dashboard import words
 from analytics.dashboard.diary import text_of
 from analytics.dashboard.language import clock, gettext
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.exposure.timeline import MINUTE_S, NO_DATA, POSTURES, Timeline, runs
+from analytics.exposure.timeline import MINUTE_S, NO_DATA, POSTURES, Item, Timeline, runs
 from analytics.store.records import DiaryEntry
 
 HEIGHT: Final = {
@@ -55,6 +55,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """One kind of trigger below the strip: when it happened, in minutes from the day's start."""
+
+    word: str
+    events: tuple[tuple[float, str], ...]
+    """(minute, what a pointer is told)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Ribbon:
     """The drawing of one day, `minutes` wide (1380, 1440 or 1500)."""
 
@@ -63,10 +72,15 @@ class Ribbon:
     marks: tuple[Mark, ...]
     ticks: tuple[tuple[int, str], ...]
     """(minute from the start of the day, wall-clock label)"""
+    lanes: tuple[Lane, ...] = ()
+    """triggers that happened, none for those that did not"""
 
 
-def ribbon(day: Day, line: Timeline, diary: Sequence[DiaryEntry]) -> Ribbon:
-    """Draw a day: every minute shows its most frequent posture; `diary` are that day's entries."""
+def ribbon(
+    day: Day, line: Timeline, diary: Sequence[DiaryEntry], items: Sequence[Item] = ()
+) -> Ribbon:
+    """Draw a day: every minute shows its most frequent posture; `diary` are that day's entries,
+    `items` its movements and walks, of which each is a tick in a lane of its kind."""
     minutes = (day.end_ns - day.start_ns) // NS_PER_S // MINUTE_S
     posture = _majority(line.posture, minutes)
     posture[_majority(line.worn, minutes) == 0] = POSTURES.index("not_worn")
@@ -95,7 +109,31 @@ def ribbon(day: Day, line: Timeline, diary: Sequence[DiaryEntry]) -> Ribbon:
         )
         for entry in diary
     )
-    return Ribbon(minutes, tuple(bars), marks, ticks)
+    return Ribbon(minutes, tuple(bars), marks, ticks, _lanes(day, items))
+
+
+def _lanes(day: Day, items: Sequence[Item]) -> tuple[Lane, ...]:
+    here = [item for item in items if day.start_ns <= item.start_ns < day.end_ns]
+    found = []
+    for word, kinds in words.TRIGGERS:
+        events = [i for i in here if i.kind == "movement" and i.body["kind"] in kinds]
+        found.append((str(word), [(e, str(words.MOVEMENTS[e.body["kind"]])) for e in events]))
+    walks = [i for i in here if i.kind == "walking_bout" and i.body.get("prolonged")]
+    found.append((gettext("Long walks"), [(walk, gettext("Long walk")) for walk in walks]))
+    return tuple(
+        Lane(
+            word,
+            tuple(
+                (
+                    (event.start_ns - day.start_ns) / NS_PER_S / MINUTE_S,
+                    f"{title} {clock(words.local(event.start_ns, day.zone))}",
+                )
+                for event, title in events
+            ),
+        )
+        for word, events in found
+        if events
+    )
 
 
 def _majority(code: NDArray[np.int8], minutes: int) -> NDArray[np.int8]:

@@ -33,18 +33,6 @@ BAND_WORDS: Final = {
     "walking": lazy("Walking"),
     "unknown": lazy("Unknown"),
 }
-COLOURS: Final = {
-    "lying": "#5b4a94",
-    "sitting": "#7fb8dc",
-    "standing": "#1f7a6b",
-    "walking": "#e3a72f",
-    "unknown": "#d5d7d9",
-    "slouched": "#c2410c",
-    "pain": "#9f1239",
-    "numbness": "#2563eb",
-    "paraesthesia": "#4c1d95",
-}
-"""Told apart with any colour-vision deficiency; style.css has the same values. Tests prove both."""
 MOVEMENTS: Final = {
     "sit_to_stand": lazy("Stood up"),
     "stand_to_sit": lazy("Sat down"),

@@ -12,7 +12,8 @@ import click
 from trunkline.options import StoreOptions, open_clinic, open_store, secret_from, store_options
 
 MIN_KEY_LENGTH = 32
-THREADS = 8
+ANSWERING_THREADS = 8
+"""Beside those that live streams take."""
 
 
 @click.command()
@@ -55,6 +56,7 @@ def command(
     from werkzeug.middleware.proxy_fix import ProxyFix
 
     from analytics.dashboard.app import create_app
+    from analytics.dashboard.live import MAX_STREAMS
 
     clinic, samples = open_clinic(store), open_store(store)
     try:
@@ -62,7 +64,8 @@ def command(
         if tls_terminated:
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
         try:
-            server = create_server(app, host=http_host, port=http_port, threads=THREADS, ident=None)
+            threads = ANSWERING_THREADS + MAX_STREAMS
+            server = create_server(app, host=http_host, port=http_port, threads=threads, ident=None)
         except OSError as error:
             raise click.ClickException(
                 f"cannot listen on {http_host}:{http_port} ({error.strerror}); "

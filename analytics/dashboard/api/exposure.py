@@ -12,7 +12,7 @@ import numpy as np
 from analytics.dashboard.access import READ, Permission, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import NS_PER_S, Dates, Instant
-from analytics.dashboard.clinician import day_of, zone_of
+from analytics.dashboard.wanted import day_of, zone_of
 from analytics.exposure.days import Day
 from analytics.exposure.summary import Exposure
 from analytics.exposure.timeline import POSTURES, Timeline

@@ -12,8 +12,8 @@ from flask_login import current_user
 from analytics.dashboard.access import READ, Permission, clinic, readings, requires, view_log
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Instant
-from analytics.dashboard.clinician import zone_of
 from analytics.dashboard.live import now_json
+from analytics.dashboard.wanted import zone_of
 
 
 class NowSchema(ma.Schema):

@@ -1,8 +1,13 @@
 // Two taps: what and where, then how strong. Without this script the form is sent as a form.
+// Without a connection an entry waits on this phone, and is sent with the time it was felt.
 const form = document.getElementById("diary");
 const notice = document.getElementById("notice");
 const token = document.querySelector("meta[name=csrf-token]").content;
+const words = form.dataset;
 const SIDE = "trunkline-side";
+const WAITING = "trunkline-waiting";
+const MOST_WAITING = 50;
+const OLDEST_MS = 24 * 3600 * 1000;
 let hideTimer;
 
 function tell(text, undo) {
@@ -13,7 +18,7 @@ function tell(text, undo) {
   notice.append(line);
   if (undo) {
     const button = document.createElement("button");
-    button.textContent = "Undo";
+    button.textContent = words.undo;
     button.className = "quiet";
     button.addEventListener("click", () => takeBack(undo.url));
     notice.append(button);
@@ -26,7 +31,7 @@ async function send(url, method, said) {
   const headers = { "X-CSRFToken": token, "Content-Type": "application/json" };
   const answer = await fetch(url, { method, body: said && JSON.stringify(said), headers });
   const json = await answer.json();
-  if (!answer.ok) throw new Error(json.error);
+  if (!answer.ok) throw new Error(json.error?.message ?? json.error);
   document.dispatchEvent(new Event("trunkline:diary"));
   return json;
 }
@@ -34,24 +39,56 @@ async function send(url, method, said) {
 async function takeBack(url) {
   try {
     await send(url, "DELETE");
-    tell("Taken back");
+    tell(words.takenBack);
   } catch (error) {
-    tell(`Not taken back: ${error.message}`);
+    tell(words.notTakenBack.replace("{why}", error.message));
   }
+}
+
+function waiting() {
+  try {
+    return JSON.parse(localStorage.getItem(WAITING)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+async function sendWaiting() {
+  for (let left = waiting(); left.length; left = waiting()) {
+    if (Date.now() - Date.parse(left[0].at_utc) < OLDEST_MS) {
+      try {
+        const saved = await send(form.dataset.api, "POST", left[0]);
+        tell(words.sent.replace("{what}", saved.text));
+      } catch (error) {
+        if (error instanceof TypeError) return; // still no connection
+        tell(words.notSaved.replace("{why}", error.message));
+      }
+    }
+    localStorage.setItem(WAITING, JSON.stringify(waiting().slice(1)));
+  }
+}
+
+function saidIn(fields) {
+  const [symptom, site] = (fields.get("what") ?? "").split(".");
+  return { symptom, site, side: fields.get("side") || null, severity: Number(fields.get("severity")) };
 }
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const fields = new FormData(form, event.submitter);
-  const [symptom, site] = (fields.get("what") ?? "").split(".");
-  const said = { symptom, site, side: fields.get("side") || null, severity: Number(fields.get("severity")) };
+  const said = saidIn(new FormData(form, event.submitter));
   try {
     const saved = await send(form.dataset.api, "POST", said);
-    tell(`Saved: ${saved.text}`, { url: `${form.dataset.api}/${saved.id}`, seconds: saved.undo_s });
-    for (const choice of form.querySelectorAll("input[name=what]")) choice.checked = false;
+    tell(words.saved.replace("{what}", saved.text), { url: `${form.dataset.api}/${saved.id}`, seconds: saved.undo_s });
   } catch (error) {
-    tell(`Not saved: ${error.message}`);
+    if (error instanceof TypeError && waiting().length < MOST_WAITING) {
+      const kept = { ...said, at_utc: new Date().toISOString() };
+      localStorage.setItem(WAITING, JSON.stringify([...waiting(), kept]));
+      tell(words.kept);
+    } else {
+      return tell(words.notSaved.replace("{why}", error.message));
+    }
   }
+  for (const choice of form.querySelectorAll("input[name=what]")) choice.checked = false;
 });
 
 // The side is remembered on this phone, because most people's is always the same.
@@ -67,3 +104,5 @@ document.addEventListener("submit", (event) => {
     takeBack(event.target.dataset.api);
   }
 });
+window.addEventListener("online", sendWaiting);
+sendWaiting();

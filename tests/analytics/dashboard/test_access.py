@@ -43,8 +43,8 @@ def test_every_endpoint_says_what_it_requires(site: Site) -> None:
     marks = {r.endpoint: permission_of(site.app, r.endpoint) for r, _ in rules(site.app)}
     assert None not in marks.values()
     public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
-    open_to_all = {"auth.login", "assets.plotly", "health", "language.choose", "openapi"}
-    assert public == {"static", *open_to_all}
+    open_to_all = {"auth.login", "assets.service_worker", "assets.offline", "health", "openapi"}
+    assert public == {"static", "language.choose", *open_to_all}
 
 
 def test_every_route_about_a_wearer_checks_the_wearer(site: Site) -> None:
@@ -154,7 +154,7 @@ def test_the_manual_lists_every_address(site: Site) -> None:
     docs = Path(__file__).parents[3] / "docs"
     pages, api = (docs / "dashboard.md").read_text(), (docs / "api.md").read_text()
     for rule, method in rules(site.app):
-        if rule.endpoint in {"static", "assets.plotly"}:
+        if rule.endpoint == "static":
             continue
         shown = rule.rule.replace("<int:entry_id>", "<id>").replace("<on>", "<date>")
         if shown.startswith(PREFIX):

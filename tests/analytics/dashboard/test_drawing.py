@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,32 +170,68 @@ def test_symptoms_on_the_ribbon() -> None:
     assert mark.title == "01:30 Pain, groin: 4 of 10"
 
 
+def test_lanes_hold_every_trigger_at_its_minute() -> None:
+    found = [
+        Result("movement", TODAY.start_ns + 90 * MINUTE_NS, TODAY.start_ns, {"kind": "squat"}),
+        Result("movement", TODAY.start_ns + 30 * MINUTE_NS, TODAY.start_ns, {"kind": "squat"}),
+        Result("movement", TODAY.start_ns - MINUTE_NS, TODAY.start_ns, {"kind": "bed_roll"}),
+        Result("walking_bout", TODAY.start_ns, TODAY.start_ns, {"prolonged": True}),
+        Result("walking_bout", TODAY.start_ns, TODAY.start_ns, {"prolonged": False}),
+    ]
+    line = timeline([], TODAY.start_ns, TODAY.end_ns)
+    squats, walks = ribbon(TODAY, line, [], found).lanes
+    assert squats.word == "Squatted"
+    assert squats.events == ((90.0, "Squatted 01:30"), (30.0, "Squatted 00:30"))
+    assert walks.events == ((0.0, "Long walk 00:00"),)
+
+
 def test_charts_leave_gaps() -> None:
     day = replace(NOTHING, exposure=WORN)
-    figures = charts.week([NOTHING, day], [entry(90), entry(95, severity=None)], ZONE)
-    slouch = figures["week-slouch"]["data"][0]
-    assert slouch["y"] == [None, 42.0]
-    assert slouch["error_y"]["array"] == [None, 9.0]
-    assert slouch["error_y"]["arrayminus"] == [None, 7.0]
-    for trace in figures["week-postures"]["data"] + figures["week-movements"]["data"]:
-        assert trace["y"][0] is None
-        assert trace["y"][1] is not None
-    (said,) = figures["week-slouch"]["layout"]["annotations"]
-    assert said["text"] == "no data"
-    json.dumps(figures, allow_nan=False)
+    later = replace(day, date=TODAY.plus(1).date)
+    postures, slouch, movements, symptoms = charts.of_days(
+        [NOTHING, later], [entry(90), entry(95, severity=None)], ZONE, "week"
+    )
+    for chart in (postures, slouch, movements):
+        assert chart.boxes
+        assert all(box.x > 50 for box in chart.boxes)
+        assert chart.missing == (25.0,)
+    (bar,) = slouch.boxes
+    assert bar.title == "Thu 11 Jun: 42 min (35–51 min)"
+    assert slouch.y_ticks == ((130.0, "0"), (65.0, "30"), (0.0, "60"))
+    assert bar.height == pytest.approx(charts.PLOT_PX * 42 / 60)
+    (whisker,) = slouch.whiskers
+    assert whisker.y_low == pytest.approx(charts.PLOT_PX * (1 - 35 / 60))
+    assert whisker.y_high == pytest.approx(charts.PLOT_PX * (1 - 51 / 60))
+    assert [point.title for point in symptoms.points] == [
+        "Wed 10 Jun, Pain, Groin: 4",
+        "Wed 10 Jun, Pain, Groin",
+    ]
+
+
+def test_what_is_stacked_adds_up() -> None:
+    postures, *_ = charts.of_days([replace(NOTHING, exposure=WORN)], [], ZONE, "week")
+    hours = sum(box.height for box in postures.boxes) / charts.PLOT_PX * 10
+    assert hours == pytest.approx(
+        sum(v or 0 for v in (words.band_minutes(WORN) or {}).values()) / 60
+    )
+    edges = sorted((box.y, box.y + box.height) for box in postures.boxes)
+    assert all(a[1] == pytest.approx(b[0]) for a, b in pairwise(edges))
+
+
+@pytest.mark.parametrize(
+    ("highest", "least", "top"),
+    [(0, 10, 10), (0, 60, 60), (61, 10, 80), (24, 10, 30), (0.2, 0.1, 0.2)],
+)
+def test_axes_end_at_round_numbers(highest: float, least: float, top: float) -> None:
+    assert charts.axis_top(highest, least) == pytest.approx(top)
 
 
 def test_charts_of_a_day_put_symptoms_into_their_hour() -> None:
-    figures = charts.day(NOTHING, [entry(90), entry(600, symptom="numbness")], ZONE)
-    pain, numbness, tingling = figures["day-symptoms"]["data"]
-    assert (pain["x"], numbness["x"], tingling["x"]) == (["01:00"], ["10:00"], [])
-
-
-def test_charts_need_no_inline_style() -> None:
-    """plotly.js turns <b>, <i> and <a> in texts into style attributes, which the content security
-    policy forbids; <br> it does not."""
-    text = json.dumps([charts.week([NOTHING], [], ZONE), charts.day(NOTHING, [], ZONE)])
-    assert not any(tag in text for tag in ("<b>", "<i>", "<a ", "<span", "<sup", "<sub"))
+    *_, symptoms = charts.of_hours(NOTHING, [entry(90), entry(600, symptom="numbness")], ZONE)
+    assert [(point.css, point.x * 24 / 100) for point in symptoms.points] == [
+        ("pain", pytest.approx(1.5)),
+        ("numbness", pytest.approx(10.0)),
+    ]
 
 
 def test_tables_leave_out_hours_without_data() -> None:
@@ -226,17 +263,54 @@ def seen_as(colour: str, deficiency: str) -> np.ndarray:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-@pytest.mark.parametrize("deficiency", DEFICIENCIES)
-@pytest.mark.parametrize(
-    "palette",
-    [
-        [words.COLOURS[name] for name in (*words.BANDS, "slouched")],
-        [words.COLOURS[name] for name in words.SYMPTOMS],
-        list(charts.MOVEMENT_COLOURS),
-    ],
-    ids=["postures", "symptoms", "movements"],
+STYLE = (Path(charts.__file__).parent / "static" / "style.css").read_text()
+LIGHT, DARK = (
+    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6});", part))
+    for part in (STYLE[: STYLE.index("@media")], STYLE[STYLE.index("@media") :])
 )
-def test_colours_can_be_told_apart(palette: list[str], deficiency: str) -> None:
+PALETTES = {
+    "postures": (*words.BANDS[:-1], "not_worn", "slouched"),
+    "symptoms": tuple(words.SYMPTOMS),
+    "movements": tuple(f"move-{n}" for n in range(len(words.TRIGGERS))),
+}
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize("names", PALETTES.values(), ids=PALETTES)
+@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+def test_colours_can_be_told_apart(
+    scheme: dict[str, str], names: tuple[str, ...], deficiency: str
+) -> None:
     """A distance of 10 in CIELAB is seen at a glance."""
-    seen = [seen_as(colour, deficiency) for colour in palette]
+    seen = [seen_as(scheme[name], deficiency) for name in names]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of an sRGB colour (WCAG 2.2)."""
+    short = len(colour) == 4
+    parts = [colour[n] * 2 for n in (1, 2, 3)] if short else [colour[n : n + 2] for n in (1, 3, 5)]
+    srgb = np.array([int(part, 16) / 255 for part in parts])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "ground", "least"),
+    [
+        ("ink", "card", 7),
+        ("soft", "card", 4.5),
+        ("soft", "paper", 4.5),
+        ("accent", "card", 4.5),
+        ("on-accent", "accent", 4.5),
+        ("alert", "alert-soft", 4.5),
+        ("ink", "alert-soft", 4.5),
+        ("edge", "card", 3),
+        *((name, "card", 4.5) for name in words.SYMPTOMS),
+    ],
+)
+def test_contrast(scheme: dict[str, str], ink: str, ground: str, least: float) -> None:
+    """WCAG 2.2, 1.4.3 for text and 1.4.11 for what is needed to see a control."""
+    light, dark = sorted((luminance(scheme[ink]), luminance(scheme[ground])), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= least

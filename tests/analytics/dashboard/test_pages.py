@@ -10,7 +10,6 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.datastructures import Headers
 
-from analytics.dashboard import words
 from analytics.dashboard.clinician import seven_days
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.store.base import Result, StoreError
@@ -203,20 +202,6 @@ def test_assets_are_cached_by_version(site: Site) -> None:
     assert "immutable" not in static(client, "/static/style.css")[1]["Cache-Control"]
 
 
-def test_plotly_comes_from_the_installed_package(filled: Site) -> None:
-    client = filled.client("dr-lee")
-    found = re.search(
-        r'src="(/assets/plotly\.min\.js\?v=[\d.]+)"', client.get("/wearers/anna").text
-    )
-    assert found
-    plain = client.get(found[1])
-    assert plain.text.lstrip().startswith("/**\n* plotly.js v")
-    assert "immutable" in plain.headers["Cache-Control"]
-    zipped = client.get(found[1], headers={"Accept-Encoding": "gzip"})
-    assert zipped.headers["Content-Encoding"] == "gzip"
-    assert len(zipped.data) < len(plain.data) / 2
-
-
 def test_a_store_that_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.client("anna-login")
 
@@ -244,9 +229,3 @@ def test_an_unexpected_error_tells_nothing(site: Site, monkeypatch: pytest.Monke
 
 def test_health(site: Site) -> None:
     assert site.client().get("/health").json == {"ok": True}
-
-
-def test_style_and_charts_use_the_same_colours(site: Site) -> None:
-    style, _ = static(site.client(), "/static/style.css")
-    for name, colour in words.COLOURS.items():
-        assert f"--{name}: {colour};" in style
