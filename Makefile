@@ -24,8 +24,11 @@ install-dev: .venv/installed-dev
 demo: install
 	@$(BIN)/trunkline up --demo
 
+# What runs in real time has the machine for itself; the rest is shared among the cores.
+REAL_TIME := tests/chaos tests/e2e tests/sensor_agent
 test: install-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(REAL_TIME)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(REAL_TIME:%=--ignore %)
 
 # The agent on a real kernel and bluetoothd in a virtual machine; a few minutes, Debian only.
 test-bluez: install-dev
