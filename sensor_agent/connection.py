@@ -13,7 +13,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Protocol
@@ -63,7 +63,7 @@ class Listener(Protocol):
         """The broker has taken a message."""
 
     def received(self, topic: str, payload: bytes) -> None:
-        """A message of the subscription."""
+        """A message of the subscriptions."""
 
 
 class Connection:
@@ -74,7 +74,7 @@ class Connection:
         broker: BrokerConfig,
         client_id: str,
         *,
-        subscription: str,
+        subscriptions: Sequence[str],
         will_topic: str,
         will: Callable[[], bytes],
         listener: Listener,
@@ -85,7 +85,7 @@ class Connection:
         """What keeps us from the broker, with advice; None when nothing does."""
         self.first_wait_s = RECONNECT_FIRST_S
         self._broker, self._client_id = broker, client_id
-        self._subscription, self._will_topic, self._will = subscription, will_topic, will
+        self._subscriptions, self._will_topic, self._will = subscriptions, will_topic, will
         self._listener = listener
         self._client: Client | None = None
         self._ended: asyncio.Future[BaseException | None]
@@ -228,7 +228,7 @@ class Connection:
             log.info("connected to the broker at %s", self._broker.address)
         self.state, self.problem = UplinkState.CONNECTED, None
         self._said.clear()
-        client.subscribe(self._subscription, qos=1)
+        client.subscribe([(topic, 1) for topic in self._subscriptions])
         self._listener.connected()
 
 

@@ -1,8 +1,8 @@
 """Everything on its way to the broker, on disk until it is known to have arrived. One SQLite file.
 
-Batches stay until ingest says that the store holds them (`commit`). Births and marks have no such
-answer and stay until the broker has acknowledged them (`delivered`). Whoever opens the file after a
-crash finds what was appended and not yet confirmed, in the order of appending.
+Batches stay until ingest says that the store holds them (`commit`), births and marks likewise
+(`taken`). Whoever opens the file after a crash finds what was appended and not yet confirmed, in
+the order of appending.
 
 synchronous=FULL: with NORMAL a power cut could take back the last transactions of the WAL, samples
 that were already counted as safe and perhaps shown as sent. FULL costs one fsync per `append`;
@@ -23,7 +23,7 @@ from typing import Any
 from sensor_agent.outbox_file import OutboxError, OutboxFile
 from wire.batch import Batch, BatchError
 from wire.codec import decode, encode
-from wire.messages import Loss
+from wire.messages import Loss, digest
 from wire.topics import Kind, sensor_topic
 
 __all__ = ["Dropped", "Message", "Outbox", "OutboxError", "StreamEnd"]
@@ -45,7 +45,7 @@ _COMMIT_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One row: what to publish. `seq` is None for births and marks."""
+    """One row: what to publish. `seq` is None for births and marks, and `session` their digest."""
 
     id: int
     kind: Kind
@@ -53,11 +53,6 @@ class Message:
     payload: bytes
     session: str | None
     seq: int | None
-
-    @property
-    def retain(self) -> bool:
-        """Births are retained, batches and marks are not."""
-        return self.kind is Kind.BIRTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +171,8 @@ class Outbox:
         with self._lock:
             self._file.append(
                 lambda db: db.execute(
-                    "INSERT INTO message (kind, topic, payload) VALUES (?, ?, ?)",
-                    (kind, topic, payload),
+                    "INSERT INTO message (kind, session, topic, payload) VALUES (?, ?, ?, ?)",
+                    (kind, digest(payload), topic, payload),
                 ),
                 len(payload) + 200,
             )
@@ -195,12 +190,14 @@ class Outbox:
             if count < _COMMIT_ROWS:
                 return batches, samples
 
-    def delivered(self, ids: Iterable[int]) -> None:
-        """The broker has acknowledged these births or marks: delete them."""
-        rows = [(i,) for i in ids]
+    def taken(self, digests: Iterable[str]) -> None:
+        """The store has these births or marks: delete them."""
+        rows = [(one,) for one in digests]
         with self._lock:
             self._file.write(
-                lambda db: db.executemany("DELETE FROM message WHERE id = ? AND seq IS NULL", rows)
+                lambda db: db.executemany(
+                    "DELETE FROM message WHERE session = ? AND seq IS NULL", rows
+                )
             )
 
     def batches_after(self, after_id: int, limit: int) -> list[Message]:
@@ -211,9 +208,9 @@ class Outbox:
         """Batches of one session from `seq` on, in order."""
         return self._messages("session = ? AND seq >= ?", (session, seq), limit)
 
-    def small(self, limit: int) -> list[Message]:
-        """Births and marks, oldest first."""
-        return self._messages("seq IS NULL", (), limit)
+    def small(self, limit: int, after_id: int = 0) -> list[Message]:
+        """Births and marks with a larger id, oldest first."""
+        return self._messages("id > ? AND seq IS NULL", (after_id,), limit)
 
     def last_id(self) -> int:
         """The newest row's id, 0 when there is none."""

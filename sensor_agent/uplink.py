@@ -2,7 +2,8 @@
 
 Fresh batches are published at once. What was in the outbox when the connection came up follows
 oldest first, at a limited rate and with a limited number of batches that ingest has not committed.
-A batch leaves the outbox on ingest's `committed`; one that stays uncommitted is sent again.
+A batch leaves the outbox on ingest's `committed`, a birth or mark on its `taken`; what stays is
+sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import suppress
 from sensor_agent.broker import BrokerConfig
 from sensor_agent.connection import Connection, UplinkState
 from sensor_agent.outbox import Message, Outbox, OutboxError
-from wire.messages import AgentState, AgentStatus, Committed, MessageError
+from wire.messages import AgentState, AgentStatus, Committed, MessageError, Taken
 from wire.topics import ROOT, Kind, TopicError, parse, wearer_topic
 
 __all__ = ["Uplink", "UplinkState"]
@@ -46,6 +47,9 @@ RESEND_S = 10.0
 """A batch uncommitted for so long after it was sent is in doubt once ingest shows life."""
 PROBE_S = 10.0
 """Without a word from ingest for so long, the oldest batch is sent again to ask for one."""
+SMALL_AGAIN_S = 20.0
+SMALL_AGAIN_MAX_S = 600.0
+"""Births and marks that ingest has not taken are sent again after so long, then twice that."""
 _CHUNK = 64
 _TICK_S = 0.5
 
@@ -83,7 +87,9 @@ class Uplink:
         self._greeted = False
         # MQTT message id -> (row of the outbox, whether it is a batch, when it was sent)
         self._unacked: dict[int, tuple[int | None, bool, float]] = {}
-        self._delivered: list[int] = []
+        self._taken: set[str] = set()
+        self._small_id = 0  # births and marks up to this row are sent, on this connection
+        self._small_wait_s = self._small_again_s = 0.0
         self._commits: dict[str, int] = {}
         self._published: dict[str, int] = {}  # sessions of this run -> highest number sent
         self._sent: dict[str, _Sent] = {}
@@ -95,7 +101,10 @@ class Uplink:
         self.connection = Connection(
             broker,
             f"tl{run[-20:]}",  # MQTT 3.1.1 promises 23 characters
-            subscription=f"{ROOT}/{outbox.wearer}/+/{Kind.COMMITTED}",
+            subscriptions=(
+                f"{ROOT}/{outbox.wearer}/+/{Kind.COMMITTED}",
+                wearer_topic(outbox.wearer, Kind.TAKEN),
+            ),
             will_topic=self._state_topic,
             will=lambda: self._agent_status(AgentState.LOST),
             listener=self,
@@ -162,7 +171,7 @@ class Uplink:
         self._watch_acks()
         if not self._greeted:
             await self._greet()
-        busy = await self._send_small()
+        busy = await self._send_small() and self._room() > 0
         busy |= await self._send_live()
         busy |= await self._send_backlog()
         await self._probe()
@@ -170,9 +179,9 @@ class Uplink:
 
     async def _settle(self) -> None:
         """Delete from the outbox what has arrived."""
-        if delivered := self._delivered[:]:
-            await asyncio.to_thread(self._outbox.delivered, delivered)
-            del self._delivered[: len(delivered)]
+        if taken := set(self._taken):
+            await asyncio.to_thread(self._outbox.taken, taken)
+            self._taken -= taken
         for session, seq in list(self._commits.items()):
             if not await self._is_believed(session, seq):
                 del self._commits[session]
@@ -226,6 +235,7 @@ class Uplink:
         self._backlog.clear()
         self._backlog_id, self._backlog_end = 0, await asyncio.to_thread(self._outbox.last_id)
         self._live_id = self._backlog_end
+        self._small_id, self._small_wait_s = 0, SMALL_AGAIN_S
         while await self._send_small():
             await asyncio.sleep(_TICK_S / 10)
             await self._settle()
@@ -237,13 +247,17 @@ class Uplink:
 
     async def _send_small(self) -> bool:
         """Births and marks; True when some could not be published yet."""
-        under_way = {row for row, is_batch, _ in self._unacked.values() if not is_batch}
-        under_way |= set(self._delivered)
-        rows = await asyncio.to_thread(self._outbox.small, MAX_UNACKED + len(under_way))
-        waiting = [row for row in rows if row.id not in under_way]
-        for row in waiting[: self._room()]:
-            self._publish(row.topic, row.payload, retain=row.retain, row_id=row.id)
-        return len(waiting) > MAX_UNACKED - len(under_way)
+        now_s = time.monotonic()
+        if self._small_id and now_s > self._small_again_s:
+            self._small_id, self._small_wait_s = 0, min(2 * self._small_wait_s, SMALL_AGAIN_MAX_S)
+        room = self._room()
+        if room <= 0:
+            return True
+        rows = await asyncio.to_thread(self._outbox.small, room, self._small_id)
+        for row in rows:
+            self._publish(row.topic, row.payload, retain=False, row_id=row.id)
+            self._small_id, self._small_again_s = row.id, now_s + self._small_wait_s
+        return len(rows) == room
 
     async def _send_live(self) -> bool:
         held = sum(len(sent.at_s) for sent in self._sent.values())
@@ -351,22 +365,24 @@ class Uplink:
         is_small = row is not None and not is_batch
         if row is not None and is_batch:
             self._strikes.pop(row, None)
-        elif row is not None:
-            self._delivered.append(row)
         if is_small or len(self._unacked) < MAX_UNACKED // 2:
             self._wake.set()
 
     def received(self, topic: str, payload: bytes) -> None:
         """See Listener."""
         try:
-            if parse(topic).kind is not Kind.COMMITTED or not payload:
+            kind = parse(topic).kind
+            if not payload:
                 return
-            committed = Committed.load(payload)
+            if kind is Kind.TAKEN:
+                self._taken |= set(Taken.load(payload).digests)
+            elif kind is Kind.COMMITTED:
+                committed = Committed.load(payload)
+                known = self._commits.get(committed.session, -1)
+                self._commits[committed.session] = max(known, committed.seq)
         except (TopicError, MessageError) as error:
             log.warning("a message from the broker cannot be used: %s", error)
             return
-        known = self._commits.get(committed.session, -1)
-        self._commits[committed.session] = max(known, committed.seq)
         self._wake.set()
 
     async def _say_goodbye(self) -> None:

@@ -125,6 +125,7 @@ def acl_file(*, home_assistant: bool = False) -> str:
     text = (
         f"pattern write {ROOT}/%u/#\n"
         f"pattern read {ROOT}/%u/+/{Kind.COMMITTED}\n"
+        f"pattern read {ROOT}/%u/{Kind.TAKEN}\n"
         f"pattern read {ROOT}/%u/{Kind.STATE}\n"
         f"pattern read {ROOT}/%u/{Kind.ALERT}\n"
         f"\nuser {SERVER_ACCOUNT}\n"

@@ -17,6 +17,18 @@ MAX_SAMPLES = 4096
 """Largest batch accepted: 4 s at 1 kHz; far above the agreed second, far below a memory risk."""
 
 
+MAX_SPAN_NS = 2 * 3600 * 10**9
+"""Longest time that a batch may cover: 4096 samples at 1 Hz are an hour. Whoever reads the store
+must not be sent through centuries."""
+MAX_T_NS = 4_102_444_800 * 10**9
+"""The year 2100: no clock is right that shows more. One that shows too little is believed, since
+machines without a clock begin in 1970."""
+MAX_COUNT = 2**48
+"""Batches of a session, lost samples: more than any sensor sends in a lifetime."""
+MAX_VALUE = 1e9
+"""SI units, far beyond any sensor."""
+
+
 class Flag(IntFlag):
     """What is particular about a batch."""
 
@@ -83,10 +95,17 @@ class Batch:
             raise BatchError(f"dt_ns is {self.dt_ns}, must be positive")
         if not 0 <= self.floor_seq <= self.seq:
             raise BatchError(f"floor_seq {self.floor_seq} is not in 0..seq ({self.seq})")
-        if not 0 <= self.t0_ns < 2**63 or self.t0_ns + self.n * self.dt_ns >= 2**63:
-            raise BatchError("t0_ns is outside the range of a UTC nanosecond stamp")
+        if self.n * self.dt_ns > MAX_SPAN_NS:
+            raise BatchError(f"dt_ns is {self.dt_ns}: the batch covers more than two hours")
+        if not 0 <= self.t0_ns < MAX_T_NS:
+            raise BatchError("t0_ns is outside the range of a UTC nanosecond stamp, 1970 to 2100")
         if self.lost < 0 or self.clock_err_ns < 0:
             raise BatchError("lost and clock_err_ns must not be negative")
+        if max(self.seq, self.lost) > MAX_COUNT:
+            raise BatchError(f"seq or lost is above {MAX_COUNT}")
+        self._check_channels()
+
+    def _check_channels(self) -> None:
         if not self.channels:
             raise BatchError("a batch needs at least one channel")
         for name, channel in self.channels.items():
@@ -96,6 +115,9 @@ class Batch:
                 raise BatchError(f"channel {name} has shape {channel.raw.shape}, not ({self.n}, 3)")
             if not np.isfinite(channel.scale) or channel.scale <= 0:
                 raise BatchError(f"channel {name} has scale {channel.scale}")
+            largest = max(float(channel.raw.max()), -float(channel.raw.min())) * channel.scale
+            if not largest <= MAX_VALUE:  # nor NaN
+                raise BatchError(f"channel {name} has values that no sensor gives ({largest:g})")
 
     @property
     def t_ns(self) -> NDArray[np.int64]:

@@ -18,6 +18,10 @@ MAX_BYTES: Final = 1 << 20
 _TAG_OF: Final = {"<i2": 77, "<i4": 78, "<f4": 85}
 _DTYPE_OF: Final = {tag: np.dtype(code) for code, tag in _TAG_OF.items()}
 
+# RFC 8949 section 3.1, major types
+_BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(2, 7)
+_INDEFINITE: Final = 31
+
 # Integer keys keep the overhead of a one-second batch near 2 bytes a sample.
 _V, _SESSION, _SEQ, _FLOOR, _T0, _DT, _N, _CHANNELS, _RX, _ERR, _LOST, _FLAGS = range(12)
 
@@ -55,13 +59,15 @@ def decode(payload: bytes) -> Batch:
     if not isinstance(message, dict):
         raise BatchError("payload is not a CBOR map")
     version = message.get(_V)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise BatchError(f"wire version {str(version)[:20]} is not supported, expected {VERSION}")
     n = _integer(message, _N, "n")
     channels = message.get(_CHANNELS)
     session = message.get(_SESSION)
     if not isinstance(channels, dict) or not isinstance(session, bytes):
         raise BatchError("session or channels are missing or of the wrong type")
+    if _pairs(payload) != len(message) + len(channels):
+        raise BatchError("a key stands twice in the payload")
     try:
         return Batch(
             session=session_text(session),
@@ -78,6 +84,33 @@ def decode(payload: bytes) -> Batch:
         )
     except IdError as error:
         raise BatchError(str(error)) from error
+
+
+def _pairs(payload: bytes) -> int:
+    """Pairs of all maps as they stand in the bytes: cbor2 keeps one of several with the same key,
+    and says nothing about bytes behind the end. `payload` is CBOR that cbor2 has read."""
+    at = pairs = 0
+    left = 1  # items to come
+    while left:
+        left -= 1
+        major, info = payload[at] >> 5, payload[at] & 31
+        at += 1
+        if info == _INDEFINITE:
+            raise BatchError("the payload has items of indefinite length")
+        size = 1 << info - 24 if info >= 24 else 0
+        number = int.from_bytes(payload[at : at + size], "big") if size else info
+        at += size
+        if major in {_BYTES, _TEXT}:
+            at += number
+        elif major == _ARRAY:
+            left += number
+        elif major == _MAP:
+            left, pairs = left + 2 * number, pairs + number
+        elif major == _TAG:
+            left += 1
+    if at != len(payload):
+        raise BatchError(f"{len(payload) - at} bytes stand behind the batch")
+    return pairs
 
 
 def _typed_array(raw: np.ndarray[Any, Any]) -> cbor2.CBORTag:

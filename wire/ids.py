@@ -6,6 +6,7 @@ import re
 
 from ulid import ULID
 
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RESERVED_SENSOR_IDS = frozenset({"agent", "mark", "state", "alert"})
 """Third topic level words that a sensor must not be called (see wire.topics)."""
@@ -44,6 +45,13 @@ def new_session(after: str | None = None) -> str:
     if after is None or made > after:
         return made
     return str(ULID.from_int(int(ULID.from_str(after)) + (1 << 80)))
+
+
+def check_session(session: str) -> str:
+    """Return `session` if it is a ULID as we write it, else raise IdError."""
+    if not _ULID.fullmatch(session):
+        raise IdError(f"session id {session[:40]!r} is not a ULID")
+    return session
 
 
 def session_bytes(session: str) -> bytes:

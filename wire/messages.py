@@ -1,4 +1,5 @@
-"""The small JSON messages around the batches: birth, status, loss, committed, agent state, mark.
+"""The small JSON messages around the batches: birth, status, loss, committed, taken, agent state,
+mark.
 
 JSON rather than CBOR: they are rare, people read them with `trunkline tap`, and Home Assistant
 can use them as they are.
@@ -6,17 +7,22 @@ can use them as they are.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Self, get_type_hints
 
+from wire.ids import IdError, check_session
+
 MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
 SYMPTOMS = ("pain", "numbness", "paraesthesia")
 SITES = ("lumbosacral", "iliac_crest", "groin", "other")
 SIDES = ("left", "right", "both")
 MAX_NOTE = 500
+MAX_WORD = 32
+"""Characters of a state or quantity, and quantities of a sensor."""
 
 
 AXIS_NAMES = ("up", "forward", "left")
@@ -76,6 +82,8 @@ class _Message:
         """Parse and check; raises MessageError."""
         try:
             fields = json.loads(payload)
+            # text that is no UTF-8 (half a surrogate pair), and numbers that are none
+            json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
             message = cls(**fields)
         except (ValueError, TypeError, RecursionError) as error:
             raise MessageError(f"not a {cls.__name__} message: {str(error)[:120]}") from error
@@ -95,6 +103,13 @@ class _Message:
 def _is_float(hint: Any) -> bool:
     """True for float and float | None: JSON writes 8.0 as 8 as well."""
     return hint is float or hint == float | None
+
+
+def _require_session(session: str) -> None:
+    try:
+        check_session(session)
+    except IdError as error:
+        raise MessageError(str(error)) from error
 
 
 def _require(condition: bool, text: str) -> None:
@@ -118,11 +133,18 @@ class Birth(_Message):
     """How the sensor lies when worn: any of up, forward, left -> one of +x -x +y -y +z -z."""
 
     def check(self) -> None:
-        _require(len(self.session) == 26, "session is no ULID")
+        _require_session(self.session)
         _require(len(self.profile) <= 64, "profile is too long")
-        _require(self.placement in tuple(Placement), f"placement {self.placement!r} is unknown")
+        _require(
+            self.placement in tuple(Placement), f"placement {self.placement[:20]!r} is unknown"
+        )
         _require(0 < self.rate_hz <= 10_000, "rate_hz is out of range")
-        _require(all(isinstance(q, str) for q in self.quantities), "quantities is no list of names")
+        _require(
+            all(isinstance(q, str) and len(q) <= MAX_WORD for q in self.quantities)
+            and len(self.quantities) <= MAX_WORD,
+            "quantities is no list of names",
+        )
+        _require(len(self.firmware or "") <= 64, "firmware is too long")
         for name, axis in (self.axes or {}).items():
             _require(name in AXIS_NAMES and axis in AXES, f"axes: {name[:10]!r} is not understood")
 
@@ -152,7 +174,30 @@ class Status(_Message):
     open_fds: int | None = None
 
     def check(self) -> None:
-        _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require_session(self.session)
+        _require(len(self.state) <= MAX_WORD, "state is too long")
+        _require(self.battery_pct is None or 0 <= self.battery_pct <= 100, "battery_pct is no %")
+        _require(self.rssi_dbm is None or abs(self.rssi_dbm) < 1000, "rssi_dbm is out of range")
+        drift = self.clock_drift_ppm
+        _require(drift is None or abs(drift) < 1e9, "clock_drift_ppm is out of range")
+        for name in _COUNTS:
+            value = getattr(self, name)
+            _require(value is None or 0 <= value < 2**63, f"{name} is out of range")
+
+
+_COUNTS = (
+    "at_ns",
+    "samples",
+    "lost_samples",
+    "duplicate_packets",
+    "dropped_packets",
+    "undecodable_packets",
+    "reconnects",
+    "clock_err_ns",
+    "batches",
+    "outbox_batches",
+    "open_fds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +234,8 @@ class Losses(_Message):
             )
             loss = Loss(**fields)
             numbers = (loss.first_seq, loss.last_seq, loss.samples)
-            _require(
-                isinstance(loss.session, str) and len(loss.session) == 26, "session is no ULID"
-            )
+            _require(isinstance(loss.session, str), "session is no text")
+            _require_session(loss.session)
             _require(
                 all(type(number) is int and 0 <= number < 2**63 for number in numbers)
                 and loss.first_seq <= loss.last_seq,
@@ -207,8 +251,32 @@ class Committed(_Message):
     seq: int
 
     def check(self) -> None:
-        _require(len(self.session) == 26, "session is no ULID")
+        _require_session(self.session)
         _require(0 <= self.seq < 2**63, "seq is out of range")
+
+
+def digest(payload: bytes) -> str:
+    """What a birth or mark is called when its receipt is told: 16 hexadecimal digits."""
+    return hashlib.blake2b(payload, digest_size=8).hexdigest()
+
+
+MAX_TAKEN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Taken(_Message):
+    """Ingest's word that births and marks are in the store, or on record as unusable: the agent
+    need not keep them."""
+
+    digests: list[str]
+    """See `digest`; up to MAX_TAKEN."""
+
+    def check(self) -> None:
+        _require(len(self.digests) <= MAX_TAKEN, "digests are too many")
+        _require(
+            all(isinstance(one, str) and len(one) == 16 for one in self.digests),
+            "digests are not as they should be",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +289,9 @@ class AgentStatus(_Message):
     at_ns: int
 
     def check(self) -> None:
-        _require(self.state in tuple(AgentState), f"state {self.state!r} is unknown")
+        _require_session(self.run)
+        _require(self.state in tuple(AgentState), f"state {self.state[:20]!r} is unknown")
+        _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     LOSS = "loss"
     COMMITTED = "committed"
     AGENT_STATE = "agent/state"
+    TAKEN = "agent/taken"
     MARK = "mark"
     STATE = "state"
     ALERT = "alert"

@@ -129,6 +129,8 @@ class Consumer:
             for commit in written.commits:
                 # QoS 0: an agent that misses it sends again and is told again.
                 self._client.publish(commit.topic, commit.payload, qos=0, retain=True)
+            for taken in written.taken:
+                self._client.publish(taken.topic, taken.payload, qos=0)
             if written.newly_known:
                 self._subscribe()  # makes the broker send again what it retains
 

@@ -15,8 +15,18 @@ from analytics.store.clinic import Clinic
 from analytics.store.ledger import SessionKey, dead_letter
 from analytics.store.records import ClinicError, DeadLetter, DiaryEntry, Hold, TimeMark, Watermark
 from wire.batch import Batch
-from wire.messages import AgentStatus, Birth, Committed, Losses, Mark, Status
-from wire.topics import Kind, sensor_topic
+from wire.messages import (
+    MAX_TAKEN,
+    AgentStatus,
+    Birth,
+    Committed,
+    Losses,
+    Mark,
+    Status,
+    Taken,
+    digest,
+)
+from wire.topics import Kind, parse, sensor_topic, wearer_topic
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +42,8 @@ class Written:
 
     commits: list[Message] = field(default_factory=list)
     """Retained messages to publish, older sessions first: the newest is what stays."""
+    taken: list[Message] = field(default_factory=list)
+    """Not retained: which births and marks are in the store, or on record as unusable."""
     newly_known: bool = False
     """A wearer refused before is registered now: what the broker retains is wanted again."""
 
@@ -51,10 +63,13 @@ class Writer:
         """Write all; raises StoreError when store or clinic cannot, and may then be repeated."""
         letters: list[DeadLetter] = []
         reports: list[Report] = []
+        settled: list[tuple[str, Message]] = []
         for outcome in map(read, messages):
             if isinstance(outcome, Unusable):
                 letters.append(_letter(outcome.wearer, outcome.message, outcome.reason))
                 logger.warning("a message cannot be used: %s", outcome.reason)
+                if outcome.wearer is not None:
+                    settled.append((outcome.wearer, outcome.message))
             elif outcome is not None:
                 reports.append(outcome)
         written = Written()
@@ -68,8 +83,15 @@ class Writer:
                     self._record(report)
                 except ClinicError as error:
                     letters.append(_letter(report.wearer, report.message, str(error)))
+                except (ValueError, TypeError, OverflowError):
+                    # a bug of ours, but one message must not stop everybody's
+                    logger.exception("a message cannot be recorded")
+                    reason = "internal error, see the log"
+                    letters.append(_letter(report.wearer, report.message, reason))
             written.commits = self._account(batches)
             self._clinic.add_dead_letters(letters)
+        small = [r for r in reports if isinstance(r.content, Birth | Mark)]
+        written.taken = _taken([*settled, *((r.wearer, r.message) for r in small)])
         self._erase_again({report.wearer for report, _ in batches})
         return written
 
@@ -173,6 +195,18 @@ class Writer:
         """A wearer erased while we were writing must not come back by what we wrote."""
         for wearer in wearers - self._clinic.known_wearers(wearers):
             self._store.erase(wearer)
+
+
+def _taken(settled: Iterable[tuple[str, Message]]) -> list[Message]:
+    digests: dict[str, list[str]] = {}
+    for wearer, message in settled:
+        if parse(message.topic).kind in {Kind.BIRTH, Kind.MARK}:
+            digests.setdefault(wearer, []).append(digest(message.payload))
+    return [
+        Message(wearer_topic(wearer, Kind.TAKEN), Taken(found[at : at + MAX_TAKEN]).dump())
+        for wearer, found in digests.items()
+        for at in range(0, len(found), MAX_TAKEN)
+    ]
 
 
 def _spans(batches: Iterable[Batch]) -> list[tuple[int, int]]:

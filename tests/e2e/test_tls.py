@@ -104,6 +104,7 @@ async def test_the_whole_way_and_the_will(broker: Mosquitto, tmp_path: Path, mqt
     uplink = Uplink(agent_config(broker, "w1", mqtt5=mqtt5), outbox, run, time.time_ns)
     uplink.connection.first_wait_s = 0.2
     uplink.set_agent_state(AgentState.READY)
+    uplink.set_retained(topic, birth.dump())
 
     def state() -> tuple[str, str] | None:
         told = clinic.agent_state("w1")

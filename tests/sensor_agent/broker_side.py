@@ -17,8 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.servers import Mosquitto
 from wire.batch import Batch
 from wire.codec import decode
-from wire.messages import Committed
-from wire.topics import Kind, Topic, parse, sensor_topic
+from wire.messages import Committed, Taken, digest
+from wire.topics import Kind, Topic, parse, sensor_topic, wearer_topic
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
@@ -71,6 +71,9 @@ class Ingest:
         if topic.kind is not Kind.IMU:
             with self._lock:
                 self.messages.append((topic, payload, message.retain))
+            if self.committing and topic.kind in {Kind.BIRTH, Kind.MARK}:
+                taken = Taken([digest(payload)]).dump()
+                self._client.publish(wearer_topic(topic.wearer, Kind.TAKEN), taken, qos=0)
             return
         batch = decode(payload)
         with self._lock:

@@ -16,7 +16,7 @@ from sensor_agent.outbox import Dropped, Outbox, OutboxError
 from wire.batch import Batch, Channel
 from wire.codec import decode
 from wire.ids import new_session
-from wire.messages import Loss
+from wire.messages import Loss, digest
 from wire.topics import Kind
 
 NOW_NS = 1_750_000_000_000_000_000
@@ -57,7 +57,6 @@ def test_what_was_appended_is_found_in_order(path: Path, session: str) -> None:
     first, second = outbox.batches_after(0, 10)
     assert (first.topic, first.kind) == ("trunkline/v1/w1/trunk/imu", Kind.IMU)
     assert decode(first.payload).seq == 0
-    assert not first.retain
     assert outbox.batches_after(first.id, 10) == [second]
     assert outbox.batches_after(0, 1) == [first]
     assert outbox.last_id() == second.id
@@ -90,21 +89,17 @@ def test_floor_is_the_lowest_number_held(path: Path, session: str) -> None:
     outbox.close()
 
 
-def test_small_messages_stay_until_the_broker_has_them(path: Path, session: str) -> None:
+def test_small_messages_stay_until_the_store_has_them(path: Path, session: str) -> None:
     outbox = Outbox(path, "w1")
-    outbox.append_small(Kind.BIRTH, "trunkline/v1/w1/trunk/birth", b"{}")
+    outbox.append_small(Kind.BIRTH, "trunkline/v1/w1/trunk/birth", b'{"a": 1}')
     outbox.append([("trunk", batch(session, 0))], NOW_NS)
     outbox.append_small(Kind.MARK, "trunkline/v1/w1/mark", b"{}")
     birth, mark = outbox.small(10)
-    assert (birth.kind, birth.retain, mark.kind, mark.retain) == (
-        Kind.BIRTH,
-        True,
-        Kind.MARK,
-        False,
-    )
-    outbox.delivered([birth.id, outbox.batches_after(0, 1)[0].id])
+    assert (birth.kind, mark.kind) == (Kind.BIRTH, Kind.MARK)
+    assert outbox.small(10, birth.id) == [mark]
+    outbox.taken([digest(b'{"a": 1}'), session])
     assert outbox.small(10) == [mark]
-    assert outbox.batch_count() == 1  # a PUBACK proves nothing about a batch
+    assert outbox.batch_count() == 1
     outbox.close()
 
 

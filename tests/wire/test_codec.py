@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from wire.batch import UNITS, Batch, BatchError, Channel, Flag
+from wire.batch import MAX_T_NS, UNITS, Batch, BatchError, Channel, Flag
 from wire.codec import MAX_BYTES, decode, encode
 from wire.ids import new_session
 from wire.topics import Kind, sensor_topic
 
 DTYPES = (np.int16, np.int32, np.float32)
+VALUES = st.floats(-1e6, 1e6, width=32)
 
 
 def make(n: int = 50, **changes: Any) -> Batch:
@@ -42,15 +43,15 @@ def batches(draw: st.DrawFn) -> Batch:
     for name in draw(st.sets(st.sampled_from(sorted(UNITS)), min_size=1)):
         dtype = draw(st.sampled_from(DTYPES))
         channels[name] = Channel(
-            draw(hnp.arrays(dtype, (n, 3))),
-            draw(st.floats(1e-9, 1e3)) if dtype != np.float32 else 1.0,
+            draw(hnp.arrays(dtype, (n, 3), elements=VALUES if dtype == np.float32 else None)),
+            draw(st.floats(1e-9, 0.4)) if dtype != np.float32 else 1.0,
         )
     seq = draw(st.integers(0, 2**40))
     return Batch(
         session=new_session(),
         seq=seq,
         floor_seq=draw(st.integers(0, seq)),
-        t0_ns=draw(st.integers(0, 2**62)),
+        t0_ns=draw(st.integers(0, MAX_T_NS - 1)),
         dt_ns=draw(st.integers(1, 10**9)),
         n=n,
         channels=channels,
@@ -113,6 +114,28 @@ def replace(key: int, value: object) -> bytes:
     return cbor2.dumps(message)
 
 
+def floats(last: list[float]) -> dict[str, object]:
+    """Channels of two samples of which the second is as given."""
+    raw = np.array([[0, 0, 0], last], "<f4")
+    return {"accel": ["m/s2", 1.0, cbor2.CBORTag(85, raw.tobytes())]}
+
+
+def twice(pair: bytes) -> bytes:
+    """A good batch with a pair more than its map has keys."""
+    payload = encode(make(2))
+    assert payload[0] == 0xAC
+    return b"\xad" + payload[1:] + pair
+
+
+def channel_twice() -> bytes:
+    channel = cbor2.dumps("accel") + cbor2.dumps(["m/s2", 1.0, cbor2.CBORTag(77, bytes(12))])
+    one = cbor2.dumps({"accel": ["m/s2", 1.0, cbor2.CBORTag(77, bytes(12))]})
+    message = cbor2.loads(encode(make(2))) | {
+        7: {"accel": ["m/s2", 1.0, cbor2.CBORTag(77, bytes(12))]}
+    }
+    return cbor2.dumps(message).replace(one, b"\xa2" + 2 * channel)
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
@@ -137,6 +160,27 @@ def replace(key: int, value: object) -> bytes:
         (replace(7, {"accel": ["m/s2", 1.0, cbor2.CBORTag(64, bytes(12))]}), "tag 64"),
         (replace(7, {"accel": ["m/s2", -1.0, cbor2.CBORTag(77, bytes(12))]}), "scale"),
         (bytes(MAX_BYTES + 1), "more than"),
+        (encode(make(2))[:-1], "not CBOR"),
+        (encode(make(2)) + b"\0", "1 bytes stand behind"),
+        (replace(0, 1.0), "version"),
+        (replace(2, 7.0), "seq"),
+        (replace(2, 2**60), "seq"),
+        (replace(4, -1), "t0_ns"),
+        (replace(4, 2**62), "t0_ns"),
+        (replace(5, -20_000_000), "dt_ns"),
+        (replace(5, 4000 * 10**9), "more than two hours"),
+        (replace(6, 2**62), "n=4611686018427387904"),
+        (replace(10, 2**60), "lost"),
+        (replace(7, floats([1, 2, np.nan])), "no sensor gives"),
+        (replace(7, floats([1, 2, np.inf])), "no sensor gives"),
+        (replace(7, floats([1, 2, 3e38])), "no sensor gives"),
+        (replace(7, {"accel": ["m/s2", np.inf, cbor2.CBORTag(77, bytes(12))]}), "scale"),
+        (replace(7, {"accel": ["m/s2", np.nan, cbor2.CBORTag(77, bytes(12))]}), "scale"),
+        (replace(7, {"accel": ["m/s2", 1e9, cbor2.CBORTag(77, b"\1" * 12)]}), "no sensor gives"),
+        (replace(7, {"accel": ["m/s2", 1.0, cbor2.CBORTag(77, bytes(11))]}), "11 bytes"),
+        (twice(b"\x02\x07"), "stands twice"),
+        (channel_twice(), "stands twice"),
+        (b"\xbf" + encode(make(2))[1:] + b"\xff", "indefinite"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

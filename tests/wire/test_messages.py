@@ -20,6 +20,8 @@ from wire.messages import (
     Mark,
     MessageError,
     Status,
+    Taken,
+    digest,
     load_json,
 )
 
@@ -32,6 +34,7 @@ GOOD = [
     Mark(1, "symptom", symptom="pain", site="iliac_crest", side="left", severity=4),
     Mark(1, "upright", sensor="trunk", end_ns=2, posture="sitting"),
     Losses.of([Loss(SESSION, 3, 7, 250)]),
+    Taken([digest(b"a mark")]),
 ]
 
 
@@ -72,6 +75,29 @@ def test_messages_round_trip(message: Any) -> None:
         (6, {"losses": [Loss(SESSION, -1, 7, 250)]}),
         (6, {"losses": [Loss(SESSION, 3, 7, True)]}),
         (6, {"losses": [Loss(SESSION, 3, 7, 250)] * 201}),
+        (0, {"session": "U" * 26}),
+        (0, {"rate_hz": float("nan")}),
+        (0, {"accel_range_g": float("inf")}),
+        (0, {"firmware": "x" * 65}),
+        (0, {"firmware": "\ud800"}),
+        (0, {"quantities": ["accel"] * 40}),
+        (1, {"session": "8" * 26}),
+        (1, {"clock_drift_ppm": float("nan")}),
+        (1, {"samples": -1}),
+        (1, {"samples": 1.0}),
+        (1, {"lost_samples": 2**63}),
+        (1, {"battery_pct": 101}),
+        (1, {"rssi_dbm": 10**30}),
+        (1, {"state": "x" * 33}),
+        (2, {"seq": 1.5}),
+        (2, {"session": "u" * 26}),
+        (3, {"run": "x"}),
+        (3, {"at_ns": -1}),
+        (4, {"at_ns": 1.0}),
+        (4, {"at_ns": 2**63}),
+        (4, {"note": "\udfff"}),
+        (7, {"digests": ["x"]}),
+        (7, {"digests": ["0" * 16] * 501}),
     ],
 )
 def test_each_breach_is_refused(kind: int, changes: dict[str, Any]) -> None:
@@ -96,6 +122,12 @@ def test_wrong_types_give_a_message_error(value: Any) -> None:
                 type(message).load(damaged)
             except MessageError:
                 continue
+
+
+def test_a_number_too_large_for_a_float_is_refused() -> None:
+    payload = GOOD[1].dump().replace(b'"clock_drift_ppm":null', b'"clock_drift_ppm":1e999')
+    with pytest.raises(MessageError):
+        Status.load(payload)
 
 
 def test_load_json_refuses_what_is_not_json() -> None:

@@ -7,7 +7,7 @@ import pytest
 from wire.topics import Kind, Topic, TopicError, filter_all, parse, sensor_topic, wearer_topic
 
 SENSOR_KINDS = (Kind.BIRTH, Kind.IMU, Kind.STATUS, Kind.LOSS, Kind.COMMITTED)
-WEARER_KINDS = (Kind.AGENT_STATE, Kind.MARK, Kind.STATE, Kind.ALERT)
+WEARER_KINDS = (Kind.AGENT_STATE, Kind.TAKEN, Kind.MARK, Kind.STATE, Kind.ALERT)
 
 
 def test_every_kind_belongs_to_a_sensor_or_a_wearer() -> None:

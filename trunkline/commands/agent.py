@@ -1,4 +1,4 @@
-"""`trunkline agent`: one wearer's sensors to the broker."""
+"""`trunkline agent`: the sensors of one wearer, or of several, to the broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 from firmware_profiles.base import StreamRequest
 from firmware_profiles.registry import UnknownProfileError
-from sensor_agent.agent import Agent, AgentConfig
+from sensor_agent.agent import Agent, AgentConfig, Shared, run_agents
 from sensor_agent.ble import Radio, RadioError
 from sensor_agent.broker import BrokerConfig, BrokerConfigError
 from sensor_agent.clock import SystemClock
@@ -25,21 +25,26 @@ from trunkline.options import (
     broker_options,
     default_data_dir,
     profiles_dir_option,
+    secret_from,
+)
+from trunkline.sensor_file import (
+    DEFAULT_SENSOR,
+    SensorFileError,
+    WearerPlan,
+    check_axes,
+    read_sensor_file,
 )
 from trunkline.service import running
 from wire.ids import IdError
-from wire.messages import AXES, AXIS_NAMES, Placement
-
-DEFAULT_SENSOR = "trunk"
+from wire.messages import Placement
 
 
 @click.command()
-@click.option("--wearer", required=True, help="Pseudonym of who wears the sensors.")
+@click.option("--wearer", help="Pseudonym of who wears the sensors.")
 @click.option(
     "--sensor",
     "sensors",
     multiple=True,
-    required=True,
     metavar="[ID=]PROFILE[@NAME]",
     help="Sensor to stream; repeatable. ID defaults to trunk, PROFILE may be auto, NAME is the "
     "advertised name, its last word or the address; without it the only one in range is taken.",
@@ -48,7 +53,6 @@ DEFAULT_SENSOR = "trunk"
     "--placement",
     "placements",
     multiple=True,
-    required=True,
     type=click.Choice([p.value for p in Placement]),
     help="Where it is worn; one for each --sensor, in the same order.",
 )
@@ -57,6 +61,13 @@ DEFAULT_SENSOR = "trunk"
     multiple=True,
     metavar="ID:up=+x[,forward=..][,left=..]",
     help="How a sensor lies when worn; repeatable.",
+)
+@click.option(
+    "--sensors",
+    "sensor_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file of sensors and who wears them, instead of the options above; "
+    "see docs/deployment.md.",
 )
 @click.option("--rate-hz", default=50.0, show_default=True, type=click.FloatRange(1, 2000))
 @click.option(
@@ -81,17 +92,18 @@ DEFAULT_SENSOR = "trunk"
 @broker_options
 def command(
     *,
-    wearer: str,
+    wearer: str | None,
     sensors: tuple[str, ...],
     placements: tuple[str, ...],
     axes: tuple[str, ...],
+    sensor_file: Path | None,
     rate_hz: float,
     backfill: bool,
     adapters: tuple[str, ...],
     outbox: Path | None,
     broker: BrokerOptions,
 ) -> None:
-    """Stream a wearer's sensors to the broker until stopped.
+    """Stream the sensors of one wearer, or of several, to the broker until stopped.
 
     Every sample is kept on disk until the server's database has it.
 
@@ -100,46 +112,94 @@ def command(
              trunkline agent --wearer p-001 --sensor trunk=movesense@203330001 --placement T12 \\
                --sensor thigh=movesense@203330002 --placement thigh_left --broker clinic:8883 \\
                --tls-ca ca.pem --user p-001 --password-file secret
+             trunkline agent --sensors sensors.toml --broker clinic:8883 --tls-ca ca.pem
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if sensor_file is not None:
+            if wearer or sensors or placements or axes or outbox:
+                raise click.UsageError(
+                    "--sensors says it all: leave --wearer, --sensor, --placement, --axes and "
+                    "--outbox out"
+                )
+            plans = read_sensor_file(sensor_file, rate_hz, backfill)
+        else:
+            if not wearer or not sensors:
+                raise click.UsageError("give --wearer, --sensor and --placement, or --sensors FILE")
+            worn = _worn(sensors, placements, axes, rate_hz, backfill)
+            plans = [WearerPlan(wearer, worn, outbox=outbox)]
+        configs = [_config(plan, broker, is_alone=len(plans) == 1) for plan in plans]
+    except (IdError, UnknownProfileError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+    asyncio.run(_run(configs, adapters or (None,)))
+
+
+def _config(plan: WearerPlan, options: BrokerOptions, *, is_alone: bool) -> AgentConfig:
+    """A wearer's agent enters the broker by the wearer's own account; what the options say of an
+    account is for a wearer who is alone."""
+    is_own = plan.password_file is not None or plan.tls_cert is not None
+    if not is_own and not is_alone and (options.user or options.password_file or options.tls_cert):
+        raise click.UsageError(
+            f"{plan.wearer} has no account: with several wearers give each a table "
+            f"[wearer.{plan.wearer}] with password_file"
+        )
+    if plan.password_file is not None:
+        secret = secret_from(plan.password_file)
+        options = replace(
+            options, user=plan.wearer, password=secret, password_file=plan.password_file
+        )
+    if plan.tls_cert is not None:
+        options = replace(options, tls=True, tls_cert=plan.tls_cert, tls_key=plan.tls_key)
+    return AgentConfig(
+        wearer=plan.wearer,
+        broker=broker_config(options, plan.wearer),
+        outbox_path=plan.outbox or default_data_dir() / f"outbox-{plan.wearer}.db",
+        sensors=plan.sensors,
+    )
+
+
+def _worn(
+    sensors: tuple[str, ...],
+    placements: tuple[str, ...],
+    axes: tuple[str, ...],
+    rate_hz: float,
+    backfill: bool,
+) -> tuple[SensorConfig, ...]:
     if len(placements) != len(sensors):
         raise click.UsageError(
             f"{len(sensors)} --sensor and {len(placements)} --placement: give one for each"
         )
     lying = dict(_parse_axes(text) for text in axes)
-    try:
-        config = AgentConfig(
-            wearer=wearer,
-            broker=broker_config(broker, wearer),
-            outbox_path=outbox or default_data_dir() / f"outbox-{wearer}.db",
-            sensors=tuple(
-                replace(
-                    _parse_sensor(text, Placement(placement), lying, rate_hz), backfill=backfill
-                )
-                for text, placement in zip(sensors, placements, strict=True)
-            ),
-        )
-    except (IdError, UnknownProfileError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
-    if unknown := lying.keys() - {sensor.sensor for sensor in config.sensors}:
+    found = tuple(
+        replace(_parse_sensor(text, Placement(placement), lying, rate_hz), backfill=backfill)
+        for text, placement in zip(sensors, placements, strict=True)
+    )
+    if unknown := lying.keys() - {sensor.sensor for sensor in found}:
         raise click.BadParameter(f"no sensor is called {min(unknown)}", param_hint="--axes")
-    asyncio.run(_run(config, adapters or (None,)))
+    return found
 
 
-async def _run(config: AgentConfig, adapters: Sequence[str | None]) -> None:
+async def _run(configs: Sequence[AgentConfig], adapters: Sequence[str | None]) -> None:
+    clock, radios = SystemClock(), [Radio(adapter) for adapter in adapters]
+    shared, agents = Shared(clock), []
     try:
-        agent = Agent(config, SystemClock(), *(Radio(adapter) for adapter in adapters))
+        for config in configs:
+            agents.append(Agent(config, clock, *radios, shared=shared))
     except (OutboxError, BrokerConfigError) as error:
+        for made in agents:
+            made.outbox.close()
         raise click.ClickException(str(error)) from error
     async with running():
         try:
-            report = await agent.run(stop_on_signals())
+            reports = await run_agents(agents, stop_on_signals())
         except RadioError as error:
             raise click.ClickException(str(error)) from error
-    click.echo(
-        f"{report.samples} samples taken, {report.committed_samples} stored, "
-        f"{report.waiting_batches} batches wait for the next start"
-    )
+    for config, report in zip(configs, reports, strict=True):
+        who = f"{config.wearer}: " if len(configs) > 1 else ""
+        click.echo(
+            f"{who}{report.samples} samples taken, {report.committed_samples} stored, "
+            f"{report.waiting_batches} batches wait for the next start"
+        )
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -185,10 +245,11 @@ def _parse_sensor(
 
 def _parse_axes(text: str) -> tuple[str, dict[str, str]]:
     sensor, _, pairs = text.rpartition(":")
-    axes = dict(pair.partition("=")[::2] for pair in pairs.split(","))
-    if not all(name in AXIS_NAMES and axis in AXES for name, axis in axes.items()):
+    try:
+        axes = check_axes(dict(pair.partition("=")[::2] for pair in pairs.split(",")))
+    except SensorFileError:
         raise click.BadParameter(
             f"{text!r} is not understood; write for example trunk:up=+x,forward=-z",
             param_hint="--axes",
-        )
+        ) from None
     return sensor or DEFAULT_SENSOR, axes

@@ -31,8 +31,9 @@ from sensor_agent.virtual.motion import Motion, MotionError
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
-from trunkline.commands.agent import DEFAULT_SENSOR, broker_config, stop_on_signals
+from trunkline.commands.agent import broker_config, stop_on_signals
 from trunkline.options import BrokerOptions, broker_options, profiles_dir_option
+from trunkline.sensor_file import DEFAULT_SENSOR
 from wire.ids import IdError
 from wire.messages import Mark, Placement
 

@@ -17,7 +17,7 @@ from tests.analytics.store.samples import DT_NS, T0_NS, batch
 from wire.batch import Batch
 from wire.codec import encode
 from wire.ids import new_session
-from wire.messages import AgentStatus, Birth, Mark, Status
+from wire.messages import AgentStatus, Birth, Mark, Status, Taken, digest
 
 EVER = (0, 2**62)
 OLD, NEW = sorted(new_session() for _ in range(2))
@@ -134,6 +134,21 @@ def test_what_cannot_be_used_is_put_aside_and_the_rest_goes_on(
     assert (first.wearer, first.topic, len(first.payload)) == ("w1", bad.topic, 4096)
     assert "not a CBOR map" in first.reason
     assert (second.wearer, second.topic) == (None, "else/where")
+
+
+def test_births_and_marks_are_told_to_be_taken_also_when_unusable(
+    store: EmbeddedStore, clinic: Clinic
+) -> None:
+    mark = Message("trunkline/v1/w1/mark", Mark(5, "pause").dump())
+    birth = Message("trunkline/v1/w1/back/birth", Birth(NEW, "m", "T12", 52.0, ["accel"]).dump())
+    spoilt = Message("trunkline/v1/w2/mark", b"{")
+    stranger = Message("trunkline/v1/w9/mark", mark.payload)
+    written = Writer(store, clinic).write([mark, *numbered(0), birth, spoilt, stranger])
+    told = {m.topic: Taken.load(m.payload).digests for m in written.taken}
+    assert told == {
+        "trunkline/v1/w1/agent/taken": [digest(mark.payload), digest(birth.payload)],
+        "trunkline/v1/w2/agent/taken": [digest(b"{")],
+    }
 
 
 def test_a_stranger_is_refused_once_on_record_without_content(

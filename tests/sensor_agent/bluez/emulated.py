@@ -73,6 +73,14 @@ class EmulatedBluez:
         """Whether characteristics have AcquireNotify."""
         self.calls: list[str] = []
         """Every method called."""
+        self.requests: list[tuple[str, str, list[Any]]] = []
+        """(method, path, arguments) of what is asked of an adapter beside scans."""
+        self.is_near = True
+        """Whether the device advertises."""
+        self.others: list[str] = []
+        """Names of further devices that advertise, and do no more."""
+        self.hangs = False
+        """Nothing is answered any more."""
         self.device = ""
         """D-Bus path of the device, under the adapter that scanned last."""
         self._objects: dict[str, dict[str, Properties]] = {
@@ -100,6 +108,8 @@ class EmulatedBluez:
             "WriteValue": self._write,
             "StartNotify": self._start_notify,
             "StopNotify": self._stop_notify,
+            "RemoveDevice": self._remove_device,
+            "Set": self._set,
         }
 
     async def start(self) -> None:
@@ -138,7 +148,28 @@ class EmulatedBluez:
         """bluetoothd forgets the device, as it does half a minute after a scan."""
         if self._objects[self.device][DEVICE]["Connected"].value:
             self.lose_link()
-        for path in [path for path in self._objects if path.startswith(self.device)][::-1]:
+        self._remove(self.device)
+
+    def forget(self, name: str) -> None:
+        """One of the others goes away, and bluetoothd forgets it."""
+        self.others.remove(name)
+        for path in [
+            path
+            for path, interfaces in self._objects.items()
+            if interfaces.get(DEVICE, {}).get("Name", Variant("s", "")).value == name
+        ]:
+            self._remove(path)
+
+    def paths(self) -> set[str]:
+        """D-Bus paths of everything that is known."""
+        return set(self._objects)
+
+    def power(self, path: str) -> bool:
+        """Whether an adapter is on."""
+        return bool(self._objects[path][ADAPTER]["Powered"].value)
+
+    def _remove(self, device: str) -> None:
+        for path in [path for path in self._objects if path.startswith(device)][::-1]:
             self._signal(
                 *("/", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved"),
                 *("oas", [path, list(self._objects.pop(path))]),
@@ -158,7 +189,7 @@ class EmulatedBluez:
     # --- D-Bus ----------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> bool:
-        if message.message_type is not MessageType.METHOD_CALL:
+        if message.message_type is not MessageType.METHOD_CALL or self.hangs:
             return False
         self._spawn(self._answer(message))
         return True
@@ -191,7 +222,7 @@ class EmulatedBluez:
             return "v", [interfaces[body[0]][body[1]]]
         if name == "GetAll":
             return "a{sv}", [interfaces[body[0]]]
-        if name in {"SetDiscoveryFilter", "Set"}:
+        if name == "SetDiscoveryFilter":
             return None
         if name not in self._methods:
             raise BluezError("NotSupported", name)
@@ -206,27 +237,43 @@ class EmulatedBluez:
         self._advertising.cancel()
         self._change(path, ADAPTER, Discovering=Variant("b", False))
 
+    async def _remove_device(self, path: str, body: list[Any]) -> None:
+        self.requests.append(("RemoveDevice", path, body))
+        if body[0] not in self._objects:
+            raise BluezError("DoesNotExist", "Does Not Exist")
+        self.remove_device()
+
+    async def _set(self, path: str, body: list[Any]) -> None:
+        self.requests.append(("Set", path, body))
+        self._change(path, body[0], **{body[1]: body[2]})
+
     async def _advertise(self) -> None:
         while True:
-            if self.device not in self._objects:
-                self._add(
-                    self.device,
-                    DEVICE,
-                    Address=Variant("s", "C4:F1:00:00:00:01"),
-                    AddressType=Variant("s", "random"),
-                    Name=Variant("s", self.encoder.name),
-                    Alias=Variant("s", self.encoder.name),
-                    Paired=Variant("b", False),
-                    Trusted=Variant("b", False),
-                    Connected=Variant("b", False),
-                    ServicesResolved=Variant("b", False),
-                    UUIDs=Variant("as", []),
-                    Adapter=Variant("o", self.device.rpartition("/")[0]),
-                    RSSI=Variant("n", -50),
-                )
-            else:
-                self._change(self.device, DEVICE, RSSI=Variant("n", -51))
+            if self.is_near:
+                self._seen(self.device, self.encoder.name)
+            for number, name in enumerate(self.others):
+                self._seen(f"{self.device[:-2]}{number + 2:02d}", name)
             await asyncio.sleep(0.05)
+
+    def _seen(self, path: str, name: str) -> None:
+        if path in self._objects:
+            self._change(path, DEVICE, RSSI=Variant("n", -51))
+            return
+        self._add(
+            path,
+            DEVICE,
+            Address=Variant("s", path[-17:].replace("_", ":")),
+            AddressType=Variant("s", "random"),
+            Name=Variant("s", name),
+            Alias=Variant("s", name),
+            Paired=Variant("b", False),
+            Trusted=Variant("b", False),
+            Connected=Variant("b", False),
+            ServicesResolved=Variant("b", False),
+            UUIDs=Variant("as", []),
+            Adapter=Variant("o", path.rpartition("/")[0]),
+            RSSI=Variant("n", -50),
+        )
 
     async def _connect(self, path: str, _body: list[Any]) -> None:
         self._change(path, DEVICE, Connected=Variant("b", True))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +23,7 @@ from sensor_agent.ble import (
 )
 from sensor_agent.clock import SystemClock
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
-from tests.conftest import missing
-from tests.sensor_agent.bluez.emulated import MTU, EmulatedBluez, private_bus
-
-
-@pytest.fixture
-def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    found = shutil.which("dbus-daemon")
-    if found is None:
-        missing("dbus-daemon is not installed: apt install dbus")
-    with private_bus(Path(str(found)), tmp_path) as address:
-        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-        yield
+from tests.sensor_agent.bluez.emulated import MTU, EmulatedBluez
 
 
 @pytest_asyncio.fixture
