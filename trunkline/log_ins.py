@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from argon2 import PasswordHasher
-
+from analytics.accounts.passwords import hashed
 from analytics.store.clinic import Clinic
 from analytics.store.records import Role
 
@@ -33,11 +32,11 @@ def make_log_ins(clinic: Clinic, wearer: str, *, renew: bool) -> list[LogIn]:
         if exists and not renew:
             continue
         log_in = LogIn(name, secrets.token_urlsafe(9))
-        hashed = PasswordHasher().hash(log_in.password)
+        password_hash = hashed(log_in.password, name)
         if exists:
-            clinic.set_password(name, hashed)
+            clinic.set_password(name, password_hash)
         else:
-            clinic.add_user(name, hashed, role, own)
+            clinic.add_user(name, password_hash, role, own)
         fresh.append(log_in)
     clinic.grant("clinician", wearer)
     return fresh

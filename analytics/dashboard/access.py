@@ -21,10 +21,7 @@ from analytics.store.records import Role
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK: Final = "required_permission"
 _SCOPE: Final = "required_scope"
-READ: Final = "read"
-EXPORT: Final = "export"
-SCOPES: Final = (READ, EXPORT)
-"""What a token of the API may be good for."""
+_BACKGROUND: Final = "in_background"
 LIVE_AUDIT_S: Final = 3600.0
 """Polling is on record once in this time per user, wearer and view, pages every time."""
 
@@ -36,18 +33,25 @@ class Permission(Enum):
     LOGGED_IN = "any log-in"
     PATIENT = "a patient, about the own wearer"
     STAFF = "anybody but a patient"
+    INVITES = "a clinician or an admin"
+    RESEARCHER = "a researcher"
+    ADMIN = "an admin"
     WEARER = "may_see() of the <wearer> in the URL"
 
 
-def requires(permission: Permission, *, scope: str | None = None) -> Callable[[View], View]:
+def requires(
+    permission: Permission, *, scope: str | None = None, background: bool = False
+) -> Callable[[View], View]:
     """Mark a view with the permission it requires; goes below the route decorator.
 
-    scope: what a token must be good for; None: no token opens this view.
+    scope: what a token must be good for; None: no token opens this view. background: pages ask
+    this by themselves, so that it is no sign of a person.
     """
 
     def mark(view: View) -> View:
         setattr(view, _MARK, permission)
         setattr(view, _SCOPE, scope)
+        setattr(view, _BACKGROUND, background)
         return view
 
     return mark
@@ -63,27 +67,47 @@ def scope_of(app: Flask, endpoint: str) -> str | None:
     return getattr(app.view_functions[endpoint], _SCOPE, None)
 
 
+def keeps_alive(app: Flask, endpoint: str | None) -> bool:
+    """Whether asking this shows that a person is there."""
+    return endpoint is not None and not getattr(app.view_functions[endpoint], _BACKGROUND, False)
+
+
 def check_request() -> ResponseReturnValue | None:
     """Refuse what is not allowed; registered as the app's `before_request`."""
     if request.endpoint is None:
         return None  # no such route: Flask answers 404
     permission = permission_of(current_app, request.endpoint)
     if permission is Permission.PUBLIC:
+        if current_app.config["WTF_CSRF_ENABLED"]:
+            current_app.extensions["csrf"].protect()
         return None
     if permission is None:
         abort(403)
     if not current_user.is_authenticated:
         answer: ResponseReturnValue = current_app.login_manager.unauthorized()  # type: ignore[attr-defined]
         return answer
-    allowed = {
-        Permission.LOGGED_IN: lambda: True,
-        Permission.PATIENT: lambda: current_user.role is Role.PATIENT,
-        Permission.STAFF: lambda: current_user.role is not Role.PATIENT,
-        Permission.WEARER: _may_see_wearer,
-    }[permission]
-    if not allowed():
+    token = current_user.token
+    if token is not None and scope_of(current_app, request.endpoint) not in token.scopes:
         abort(403)
+    if not (_may_see_wearer() if permission is Permission.WEARER else _has_role(permission)):
+        abort(403)
+    if token is None and current_app.config["WTF_CSRF_ENABLED"]:
+        current_app.extensions["csrf"].protect()
     return None
+
+
+_ROLES: Final = {
+    Permission.LOGGED_IN: frozenset(Role),
+    Permission.PATIENT: frozenset({Role.PATIENT}),
+    Permission.STAFF: frozenset(Role) - {Role.PATIENT},
+    Permission.INVITES: frozenset({Role.CLINICIAN, Role.ADMIN}),
+    Permission.RESEARCHER: frozenset({Role.RESEARCHER}),
+    Permission.ADMIN: frozenset({Role.ADMIN}),
+}
+
+
+def _has_role(permission: Permission) -> bool:
+    return current_user.role in _ROLES[permission]
 
 
 def _may_see_wearer() -> bool:

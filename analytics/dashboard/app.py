@@ -10,7 +10,10 @@ from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 
+from analytics.accounts.sessions import PATIENT_LIFETIME_NS
 from analytics.dashboard import (
+    account,
+    account_of,
     alerts,
     api,
     assets,
@@ -19,6 +22,7 @@ from analytics.dashboard import (
     clinician,
     errors,
     headers,
+    invitations,
     language,
     language_choice,
     live,
@@ -51,18 +55,19 @@ def create_app(
     app.config.update(
         SECRET_KEY=secret_key,
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
-        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        PERMANENT_SESSION_LIFETIME=timedelta(microseconds=PATIENT_LIFETIME_NS // 1000),
         SESSION_COOKIE_NAME="__Host-trunkline" if secure_cookies else "trunkline",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure_cookies,
         WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_CHECK_DEFAULT=False,  # check_request does it: not for tokens
         RATELIMIT_HEADERS_ENABLED=False,
     )
     app.extensions["clinic"] = clinic
     app.extensions["readings"] = Readings(store, clinic, clock_ns)
     app.extensions["view_log"] = ViewLog(clinic)
-    auth.login_manager.init_app(app)
+    account_of.login_manager.init_app(app)
     requires(Permission.PUBLIC)(app.view_functions["static"])
     app.before_request(check_request)
     auth.limiter.init_app(app)
@@ -70,7 +75,8 @@ def create_app(
     language.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    for module in (auth, language_choice, live, patient, alerts, clinician, association, assets):
+    pages = (account, invitations, patient, alerts, clinician, association)
+    for module in (auth, language_choice, live, assets, *pages):
         app.register_blueprint(module.blueprint)
     api.install(app)
     app.add_url_rule("/health", "health", _health)

@@ -1,103 +1,130 @@
-"""Log-in and log-out, rate-limited; who the session belongs to."""
+"""Log-in, with a second factor where there is one, and log-out."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
+from typing import Any, Final
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
-from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from flask_login import current_user, login_user, logout_user
 
+from analytics.accounts import lockout, second_factor, sessions
+from analytics.accounts.passwords import verify
+from analytics.accounts.secret import digest
 from analytics.dashboard import errors
-from analytics.dashboard.access import Permission, clinic, requires
-from analytics.dashboard.passwords import verify
+from analytics.dashboard.access import Permission, clinic, readings, requires
+from analytics.dashboard.account_of import Account, device_of, login_manager
+from analytics.dashboard.language import gettext
 from analytics.store.records import Role, User
 
 logger = logging.getLogger(__name__)
 blueprint = Blueprint("auth", __name__)
-login_manager = LoginManager()
 limiter = Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
+BY_ADDRESS: Final = "5/minute;30/hour"
+"""Failed log-ins from one address, under whatever names. Guessing at one name is the affair of
+analytics.accounts.lockout."""
 
-LIFETIME_NS = {Role.PATIENT: 30 * 86_400_000_000_000}
-"""A patient's phone stays logged in for a month: the diary is worth nothing if it is a burden."""
-STAFF_LIFETIME_NS = 12 * 3_600_000_000_000
-
-_OUR_PAGE = re.compile(r"/[a-z0-9][a-z0-9/?=&-]*")
+HALF_NS: Final = 5 * sessions.MINUTE_NS
+"""Time between the password and the code."""
+_HALF: Final = "half"
+_OUR_PAGE = re.compile(r"/[a-z0-9][a-zA-Z0-9/?=&_.-]*")
 """Addresses to go on to after log-in: a path of this server, nothing a browser could read as
 another host."""
 
 
-class Account(UserMixin):
-    """A logged-in user."""
-
-    def __init__(self, user: User) -> None:
-        self.name = user.name
-        self.role = user.role
-        self.wearer = user.wearer
-        self._stamp = _stamp(user)
-
-    def get_id(self) -> str:
-        """Contains a digest of the password hash: a changed password ends every session."""
-        return f"{self._stamp}:{self.name}"
-
-
-def _stamp(user: User) -> str:
-    return hashlib.sha256(user.password_hash.encode()).hexdigest()[:16]
-
-
-@login_manager.user_loader
-def load_account(session_id: str) -> Account | None:
-    stamp, _, name = session_id.partition(":")
-    user = clinic().user(name)
-    if user is None or stamp != _stamp(user):
-        return None
-    if session.get("ends_ns", 0) <= current_app.extensions["readings"].clock_ns():
-        return None
-    return Account(user)
-
-
 @login_manager.unauthorized_handler
 def ask_for_login() -> ResponseReturnValue:
+    """401 for programs, the form for people."""
     if errors.wants_json():
         return errors.as_json(401, "log in first")
     onward = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("auth.login", next=onward if onward != "/" else None))
 
 
-def _account_key() -> str:
-    return f"account:{request.form.get('name', '')}"
-
-
-def _failed(response: object) -> bool:
+def failed(response: object) -> bool:
+    """Whether an answer to a log-in counts against the limit of an address."""
     return getattr(response, "status_code", 200) != 303
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
 @requires(Permission.PUBLIC)
-@limiter.limit("5/minute;30/hour", methods=["POST"], deduct_when=_failed)
-@limiter.limit("20/hour", key_func=_account_key, methods=["POST"], deduct_when=_failed)
+@limiter.limit(BY_ADDRESS, methods=["POST"], deduct_when=failed)
 def login() -> ResponseReturnValue:
     """The log-in form, and its answer. Only failures count against the limits."""
     if request.method == "GET":
         if current_user.is_authenticated:
             return redirect(url_for("auth.home"))
-        return render_template("login.html", failed=False)
-    user = clinic().user(request.form.get("name", ""))
-    password = request.form.get("password", "")
+        return _form()
+    name, password = request.form.get("name", ""), request.form.get("password", "")
+    now_ns = readings().clock_ns()
+    if wait_ns := lockout.wait_ns(clinic(), name, now_ns):
+        return too_many(wait_ns)
+    user = clinic().user(name)
     if not verify(user.password_hash if user else None, password) or user is None:
         logger.info("a log-in failed")
-        return render_template("login.html", failed=True), 401
-    session.clear()
-    session.permanent = True
-    lifetime_ns = LIFETIME_NS.get(user.role, STAFF_LIFETIME_NS)
-    session["ends_ns"] = current_app.extensions["readings"].clock_ns() + lifetime_ns
-    login_user(Account(user))
-    clinic().audit(user.name, "login", user.wearer)
+        lockout.failed(clinic(), name, now_ns)
+        return _form(gettext("Name and password do not fit together."), 401)
+    if second_factor.is_on(clinic(), user):
+        session.clear()
+        session[_HALF] = {"name": user.name, "ends_ns": now_ns + HALF_NS}
+        return redirect(url_for("auth.code", next=request.args.get("next")), 303)
+    lockout.succeeded(clinic(), name)
+    enter(user)
     return redirect(_onward(), 303)
+
+
+@blueprint.route("/login/code", methods=["GET", "POST"])
+@requires(Permission.PUBLIC)
+@limiter.limit(BY_ADDRESS, methods=["POST"], deduct_when=failed)
+def code() -> ResponseReturnValue:
+    """The code of the authenticator app, after the password."""
+    half = session.get(_HALF)
+    now_ns = readings().clock_ns()
+    user = clinic().user(half["name"]) if half and now_ns < half["ends_ns"] else None
+    if user is None:
+        return redirect(url_for("auth.login", next=request.args.get("next")))
+    if request.method == "GET":
+        return render_template("login_code.html", problem=None)
+    if wait_ns := lockout.wait_ns(clinic(), user.name, now_ns):
+        return too_many(wait_ns)
+    if not second_factor.check(clinic(), user, request.form.get("code", ""), now_ns):
+        logger.info("a second factor did not fit")
+        lockout.failed(clinic(), user.name, now_ns)
+        problem = gettext("This code does not fit, or was used already.")
+        return render_template("login_code.html", problem=problem), 401
+    lockout.succeeded(clinic(), user.name)
+    enter(user)
+    return redirect(_onward(), 303)
+
+
+def enter(user: User, action: str = "login") -> None:
+    """Begin a session in this browser: a new secret, nothing of what was there before."""
+    if current_user.is_authenticated and current_user.session:
+        clinic().end_session(digest(current_user.session))
+    kept = session.get("_flashes")
+    session.clear()
+    if kept:
+        session["_flashes"] = kept
+    session.permanent = True
+    secret = sessions.begin(clinic(), user, device_of(request), readings().clock_ns())
+    login_user(Account(user, session=secret))
+    clinic().audit(user.name, action, user.wearer)
+
+
+def too_many(wait_ns: int) -> ResponseReturnValue:
+    """429, and how long to wait."""
+    minutes = -(-wait_ns // sessions.MINUTE_NS)
+    text = gettext("Too many attempts under this name. Wait %(n)d min, then try again.", n=minutes)
+    return errors.answer(429, text)
+
+
+def _form(problem: str | None = None, status: int = 200) -> ResponseReturnValue:
+    more: dict[str, Any] = {"problem": problem}
+    return render_template("login.html", **more), status
 
 
 def _onward() -> str:
@@ -109,7 +136,9 @@ def _onward() -> str:
 @blueprint.post("/logout")
 @requires(Permission.LOGGED_IN)
 def logout() -> ResponseReturnValue:
+    """End this session, here and on the server."""
     clinic().audit(current_user.name, "logout", current_user.wearer)
+    clinic().end_session(digest(current_user.session))
     logout_user()
     session.clear()
     return redirect(url_for("auth.login"), 303)

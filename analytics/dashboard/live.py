@@ -42,7 +42,7 @@ _free_streams = threading.BoundedSemaphore(MAX_STREAMS)
 
 
 @blueprint.get("/live/<wearer>")
-@requires(Permission.WEARER)
+@requires(Permission.WEARER, background=True)
 def stream(wearer: str) -> ResponseReturnValue:
     """Server-sent events: the state whenever it has changed. 503 when there are too many."""
     if not _free_streams.acquire(blocking=False):
@@ -60,7 +60,7 @@ def stream(wearer: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/live/<wearer>/once")
-@requires(Permission.WEARER)
+@requires(Permission.WEARER, background=True)
 def once(wearer: str) -> ResponseReturnValue:
     """The same state, once."""
     current_app.extensions["view_log"].poll(current_user.name, [wearer], "live, asked for")

@@ -27,6 +27,7 @@ MAX_WEEKS_BACK: Final = 520
 FURTHER: Final = (
     ("calibrate.show", lazy("Set up and calibrate the sensor")),
     ("my_data.show", lazy("My data: download, erase, who has seen it")),
+    ("account.show", lazy("My log-in: password, devices, second factor")),
 )
 """Pages that "More" leads to."""
 
@@ -40,7 +41,7 @@ def me() -> ResponseReturnValue:
 
 
 @blueprint.get("/me/today")
-@requires(Permission.PATIENT)
+@requires(Permission.PATIENT, background=True)
 def today() -> ResponseReturnValue:
     """The part of the page that is loaded again while it is open."""
     current_app.extensions["view_log"].poll(current_user.name, [current_user.wearer], "me")

@@ -16,6 +16,7 @@ from analytics.store.arrivals import Arrivals
 from analytics.store.database import Database
 from analytics.store.deliveries import Deliveries
 from analytics.store.ledger import Ledger
+from analytics.store.log_ins import LogIns
 from analytics.store.migrations import bring_to_head
 from analytics.store.people import People
 from analytics.store.reported import Reported
@@ -29,7 +30,7 @@ RECOVERY = (
 )
 
 
-class Clinic(People, Reported, Ledger, Arrivals, Deliveries, Alerts):
+class Clinic(People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts):
     """One clinic database file, made or migrated on open.
 
     Methods raise StoreError when the file cannot be used, ClinicError for a request that the
@@ -44,6 +45,11 @@ class Clinic(People, Reported, Ledger, Arrivals, Deliveries, Alerts):
         except BaseException:
             self._db.close()
             raise
+
+    @property
+    def folder(self) -> Path:
+        """The data directory that holds the file."""
+        return self._db.path.parent
 
     def close(self) -> None:
         """Close the file; the threads that use this object must be done."""

@@ -117,10 +117,7 @@ class People:
         A patient needs the wearer that they are, nobody else may have one. ClinicError when the
         name is taken or not valid, or the wearer is unknown.
         """
-        if not 1 <= len(name) <= MAX_USER_NAME or not name.isprintable() or name != name.strip():
-            raise ClinicError(f"a user name has 1..{MAX_USER_NAME} printable characters")
-        if (role is Role.PATIENT) != (wearer is not None):
-            raise ClinicError("a patient needs --wearer, and only a patient may have it")
+        check_user(name, role, wearer)
         if wearer is not None:
             self.wearer(wearer)
         with self._db.transaction() as connection:
@@ -150,8 +147,12 @@ class People:
         return None if row is None else _user(row)
 
     def set_password(self, name: str, password_hash: str) -> None:
-        """Replace the argon2 hash; ClinicError when there is no such user."""
-        self._change_user("UPDATE user SET password_hash = ?2 WHERE name = ?1", name, password_hash)
+        """Replace the argon2 hash and end every session; ClinicError when there is no such user."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM login_session WHERE user = ?", (name,))
+            self._change_user(
+                "UPDATE user SET password_hash = ?2 WHERE name = ?1", name, password_hash
+            )
 
     def remove_user(self, name: str) -> None:
         """Remove a log-in and its grants; ClinicError when there is no such user."""
@@ -233,6 +234,14 @@ class People:
                     "SELECT count(*) FROM audit WHERE wearer = ?", (wearer,)
                 ).fetchone()[0]
             )
+
+
+def check_user(name: str, role: Role, wearer: str | None) -> None:
+    """ClinicError unless this can be a log-in: the name is printable, a patient is a wearer."""
+    if not 1 <= len(name) <= MAX_USER_NAME or not name.isprintable() or name != name.strip():
+        raise ClinicError(f"a user name has 1..{MAX_USER_NAME} printable characters")
+    if (role is Role.PATIENT) != (wearer is not None):
+        raise ClinicError("a patient needs a wearer (--wearer), and only a patient may have one")
 
 
 def _check_zone(time_zone: str) -> None:

@@ -71,6 +71,59 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginSession:
+    """A browser in which a user is logged in."""
+
+    user: str
+    device: str
+    """what its browser says of itself, such as "Firefox, Android"; no address, no serial number"""
+    created_ns: int
+    seen_ns: int
+    ends_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """What a program shows in place of a log-in."""
+
+    user: str
+    name: str
+    """what it is for, in the user's words"""
+    scopes: tuple[str, ...]
+    created_ns: int
+    ends_ns: int
+    used_ns: int | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """The secret that a user's authenticator app shares with us (RFC 6238)."""
+
+    secret: str
+    """base32"""
+    confirmed: bool
+    """a code was entered once; before that it is not asked for"""
+    last_step: int
+    """the latest time step that was used: no code is good twice"""
+    recovery_codes: int
+    """how many are left"""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link with which somebody sets the own password, once."""
+
+    name: str
+    role: Role | None
+    """None: a new password for a log-in that is there"""
+    wearer: str | None
+    made_by: str
+    created_ns: int
+    ends_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A sensor was held upright, quietly, from start to end."""
 

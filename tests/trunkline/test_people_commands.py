@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner, Result
 
+from analytics.accounts import second_factor, sessions, tokens
 from analytics.store.clinic import FILE_NAME, Clinic
 from analytics.store.embedded import FILE_NAME as SAMPLES_FILE
 from analytics.store.embedded import EmbeddedStore
@@ -140,7 +143,7 @@ class TestUser:
     @pytest.mark.parametrize(
         ("arguments", "code", "words"),
         [
-            (("add", "x", "--role", "patient"), 1, "needs --wearer"),
+            (("add", "x", "--role", "patient"), 1, "needs a wearer"),
             (("add", "x", "--role", "king"), 2, "clinician"),
             (("grant", "nobody", "p-001"), 1, "no user"),
             (("grant", "anna", "p-9"), 1, "unknown"),
@@ -161,7 +164,43 @@ class TestUser:
     def test_a_short_password(self, run: Run) -> None:
         result = run("user", "add", "x", "--role", "admin", entered="short\nshort\n")
         assert result.exit_code == 1
-        assert "use 10 to 1024" in result.output
+        assert "use 12 to 1024" in result.output
+
+    def test_tokens(self, run: Run, secret: str, data_dir: Path) -> None:
+        run("user", "add", "lea", "--role", "researcher", "--password-file", secret)
+        made = run("user", "token", "add", "lea", "--scope", "read", "--days", "2")
+        token = made.output.strip()
+        assert token.startswith("trunkline_")
+        (listed,) = json.loads(run("user", "token", "list", "lea", "--json").output)
+        assert (listed["scopes"], listed["name"]) == (["read"], "command line")
+        assert token not in json.dumps(listed)
+        clinic = open_clinic(data_dir)
+        assert tokens.holder_of(clinic, token, time.time_ns()) is not None
+        assert run("user", "token", "revoke", "lea", str(listed["id"])).exit_code == 0
+        assert tokens.holder_of(clinic, token, time.time_ns()) is None
+        clinic.close()
+        assert "no token 7" in run("user", "token", "revoke", "lea", "7").output
+        assert "no user" in run("user", "token", "list", "nobody").output
+
+    def test_sessions_and_second_factor_can_be_ended(
+        self, run: Run, secret: str, data_dir: Path
+    ) -> None:
+        run("user", "add", "lea", "--role", "researcher", "--password-file", secret)
+        clinic = open_clinic(data_dir)
+        user = clinic.user("lea")
+        assert user is not None
+        now_ns = time.time_ns()
+        session = sessions.begin(clinic, user, "Firefox", now_ns)
+        assert "1 sessions of lea ended" in run("user", "log-out", "lea").output
+        assert sessions.user_of(clinic, session, now_ns, used=True) is None
+        assert "no second factor" in run("user", "one-factor", "lea").output
+        shared = second_factor.start(clinic, user)
+        code = pyotp.TOTP(shared).generate_otp(now_ns // second_factor.STEP_NS)
+        second_factor.confirm(clinic, user, code, now_ns)
+        assert second_factor.is_on(clinic, user)
+        assert run("user", "one-factor", "lea").exit_code == 0
+        assert not second_factor.is_on(clinic, user)
+        clinic.close()
 
     def test_a_password_file_that_is_not_there(self, run: Run) -> None:
         result = run("user", "add", "x", "--role", "admin", "--password-file", "/none/such")

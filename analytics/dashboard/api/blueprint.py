@@ -86,7 +86,9 @@ def tag(response: Response) -> Response:
 
 def seen(wearer: str, detail: str) -> None:
     """Put on record that the caller was shown this of a wearer."""
-    view_log().page(current_user.name, [wearer], detail)
+    token = current_user.token
+    by = "" if token is None else f", token {token.id}"
+    view_log().page(current_user.name, [wearer], detail + by)
 
 
 def page_of(items: list[Any], pages: Any) -> list[Any]:

@@ -10,7 +10,8 @@ from flask import abort
 from flask_login import current_user
 from marshmallow.validate import Length, OneOf, Range
 
-from analytics.dashboard.access import READ, Permission, clinic, readings, requires
+from analytics.accounts.tokens import READ
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Instant, Span
 from analytics.dashboard.diary import UNDO_NS, text_of

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import marshmallow as ma
 import numpy as np
 
-from analytics.dashboard.access import READ, Permission, readings, requires
+from analytics.accounts.tokens import READ
+from analytics.dashboard.access import Permission, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import NS_PER_S, Dates, Instant
 from analytics.dashboard.wanted import day_of, zone_of
 from analytics.exposure.days import Day
-from analytics.exposure.summary import Exposure
+from analytics.exposure.summary import DayExposure
 from analytics.exposure.timeline import POSTURES, Timeline
 
 _MINUTES = {"description": "minutes; null: cannot be said"}
@@ -95,7 +97,8 @@ class TimelineSchema(ma.Schema):
 @blueprint.paginate(page_size=31, max_page_size=100)
 def days(chosen: dict[str, date], wearer: str, pagination_parameters: Any) -> Any:
     """Exposure of local days, in order."""
-    return [_day(wearer, day) for day in _days(wearer, chosen, pagination_parameters)]
+    wanted = _days(wearer, chosen, pagination_parameters)
+    return [_day(found, zone_of(wearer)) for found in readings().days(wearer, wanted)]
 
 
 @blueprint.get("/wearers/<wearer>/days/<on>")
@@ -105,7 +108,8 @@ def day(wearer: str, on: str) -> Any:
     """Exposure of a local day (YYYY-MM-DD) and of its hours."""
     wanted = day_of(on, zone_of(wearer))
     seen(wearer, f"day {wanted.date}")
-    return {**_day(wearer, wanted), "hours": _hours(wearer, wanted)}
+    (found,) = readings().days(wearer, [wanted])
+    return {**_day(found, wanted.zone), "hours": _hours(found)}
 
 
 @blueprint.get("/wearers/<wearer>/hours")
@@ -115,9 +119,8 @@ def day(wearer: str, on: str) -> Any:
 @blueprint.paginate(page_size=31, max_page_size=100)
 def hours(chosen: dict[str, date], wearer: str, pagination_parameters: Any) -> Any:
     """Exposure of the hours of local days, in order. Pages count days."""
-    return [
-        hour for day in _days(wearer, chosen, pagination_parameters) for hour in _hours(wearer, day)
-    ]
+    wanted = _days(wearer, chosen, pagination_parameters)
+    return [hour for found in readings().days(wearer, wanted) for hour in _hours(found)]
 
 
 @blueprint.get("/wearers/<wearer>/days/<on>/timeline")
@@ -146,25 +149,20 @@ def _days(wearer: str, chosen: dict[str, date], pages: Any) -> list[Day]:
     return found
 
 
-def _day(wearer: str, day: Day) -> dict[str, Any]:
-    found = readings().day(wearer, day).exposure
+def _day(found: DayExposure, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "date": found.date,
-        "time_zone": day.zone.key,
+        "time_zone": zone.key,
         "longest_sitting_min": found.longest_sitting_min,
-        **_plain(found.exposure),
+        **asdict(found.exposure),
     }
 
 
-def _hours(wearer: str, day: Day) -> list[dict[str, Any]]:
-    found = readings().day(wearer, day).exposure
+def _hours(found: DayExposure) -> list[dict[str, Any]]:
     return [
-        {"date": day.date, "hour": hour.hour.label, **_plain(hour.exposure)} for hour in found.hours
+        {"date": found.date, "hour": hour.hour.label, **asdict(hour.exposure)}
+        for hour in found.hours
     ]
-
-
-def _plain(exposure: Exposure) -> dict[str, Any]:
-    return asdict(exposure)
 
 
 def _runs(line: Timeline) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ import marshmallow as ma
 from flask import abort, jsonify
 from flask.typing import ResponseReturnValue
 
+from analytics.accounts.tokens import READ
 from analytics.dashboard import association as page
-from analytics.dashboard.access import READ, Permission, clinic, readings, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Dates, Instant, Span
 from analytics.exposure.association import words

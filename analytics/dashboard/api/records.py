@@ -9,7 +9,8 @@ import marshmallow as ma
 from flask import jsonify
 from flask.typing import ResponseReturnValue
 
-from analytics.dashboard.access import READ, Permission, clinic, requires
+from analytics.accounts.tokens import READ
+from analytics.dashboard.access import Permission, clinic, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Instant, Span
 from analytics.exposure.alerts import AlertSettings

@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from marshmallow.validate import Range
 from numpy.typing import NDArray
 
-from analytics.dashboard.access import READ, Permission, readings, requires
+from analytics.accounts.tokens import READ
+from analytics.dashboard.access import Permission, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, seen
 from analytics.dashboard.api.fields import NS_PER_S, Instant, Span, iso
 from analytics.sample_window import SampleWindow

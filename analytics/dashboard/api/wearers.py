@@ -9,7 +9,8 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from analytics.dashboard.access import READ, Permission, clinic, readings, requires, view_log
+from analytics.accounts.tokens import READ
+from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Instant
 from analytics.dashboard.live import now_json
@@ -79,7 +80,7 @@ def me() -> Any:
 
 
 @blueprint.get("/now")
-@requires(Permission.LOGGED_IN, scope=READ)
+@requires(Permission.LOGGED_IN, scope=READ, background=True)
 @blueprint.response(200, {"type": "object", "additionalProperties": {"type": "object"}})
 def now_of_all() -> ResponseReturnValue:
     """The state of this moment by wearer, of everybody whom the caller may see."""
@@ -124,7 +125,7 @@ def wearer(wearer: str) -> Any:
 
 
 @blueprint.get("/wearers/<wearer>/now")
-@requires(Permission.WEARER, scope=READ)
+@requires(Permission.WEARER, scope=READ, background=True)
 @blueprint.response(200, NowSchema)
 def now(wearer: str) -> Any:
     """The state of this moment."""

@@ -1,4 +1,4 @@
-"""A clinic with two wearers and four log-ins, a store, days of synthetic results, a browser."""
+"""A clinic with two wearers and six log-ins, a store, days of synthetic results, a browser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from wire.messages import Status
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clinic: wearers anna and ben with a log-in each; dr-lee may see anna, dr-kim nobody."""
+    """A clinic: wearers anna and ben with a log-in each. dr-lee and the researcher lea may
+    see anna; dr-kim and the admin root nobody."""
     path = tmp_path_factory.mktemp("people") / "clinic.db"
     clinic = Clinic(path)
     # A cheap hash: what argon2 costs is its own affair.
@@ -40,7 +41,10 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clinic.add_user(f"{wearer}-login", password_hash, Role.PATIENT, wearer)
     for name in ("dr-lee", "dr-kim"):
         clinic.add_user(name, password_hash, Role.CLINICIAN)
+    clinic.add_user("lea", password_hash, Role.RESEARCHER)
+    clinic.add_user("root", password_hash, Role.ADMIN)
     clinic.grant("dr-lee", "anna")
+    clinic.grant("lea", "anna")
     status = Status(
         session="01J0000000000000000000000A",
         at_ns=TODAY.start_ns,

@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from analytics.dashboard import passwords
+from analytics.accounts import passwords
 from analytics.dashboard.app import create_app
+from analytics.exposure.days import NS_PER_S
 from tests.analytics.dashboard.synthetic import PASSWORD, Site
 
 HOUR_NS = 3_600_000_000_000
@@ -104,26 +105,64 @@ def test_failures_are_limited_and_successes_are_not(site: Site) -> None:
 
 
 def test_one_account_is_limited_from_many_addresses(site: Site) -> None:
-    def guess(n: int, name: str) -> int:
+    def guess(n: int, name: str, password: str = "guess") -> int:
         client = site.app.test_client()
         return client.post(
             "/login",
-            data={"name": name, "password": "guess"},
+            data={"name": name, "password": password},
             environ_base={"REMOTE_ADDR": f"192.0.2.{n}"},
         ).status_code
 
-    assert {guess(n, "anna-login") for n in range(20)} == {401}
-    assert guess(21, "anna-login") == 429
-    assert guess(21, "dr-lee") == 401
+    assert [guess(n, "anna-login") for n in range(7)] == [401] * 5 + [429] * 2
+    assert guess(8, "dr-lee") == 401
+    assert guess(9, "anna-login", PASSWORD) == 429
+    site.clock.now_ns += 30 * NS_PER_S
+    assert guess(10, "anna-login") == 401
+    site.clock.now_ns += 30 * NS_PER_S
+    assert guess(11, "anna-login", PASSWORD) == 429
+    site.clock.now_ns += 30 * NS_PER_S
+    assert guess(12, "anna-login", PASSWORD) == 303
+    assert [guess(n, "anna-login") for n in range(20, 26)] == [401] * 5 + [429]
 
 
-def test_sessions_end(site: Site) -> None:
+def test_sessions_end_when_they_are_old_or_idle(site: Site) -> None:
     patient, staff = site.client("anna-login"), site.client("dr-lee")
-    site.clock.now_ns += 13 * HOUR_NS
+    for _ in range(24):
+        site.clock.now_ns += HOUR_NS // 2 - NS_PER_S
+        assert staff.get("/wearers").status_code == 200
+    site.clock.now_ns += 60 * NS_PER_S
+    assert staff.get("/wearers").status_code == 302, "older than twelve hours"
     assert patient.get("/me").status_code == 200
-    assert staff.get("/wearers").status_code == 302
-    site.clock.now_ns += 30 * 24 * HOUR_NS
+    staff = site.client("dr-lee")
+    for _ in range(3):
+        site.clock.now_ns += HOUR_NS // 4
+        staff.get("/api/v1/now")
+    assert staff.get("/wearers").status_code == 302, "what a page asks by itself is no person"
+    site.clock.now_ns += 15 * 24 * HOUR_NS
     assert patient.get("/me").status_code == 302
+
+
+def test_log_in_gives_a_new_secret_and_ends_the_old_session(site: Site) -> None:
+    client = site.client("anna-login")
+    with client.session_transaction() as session:
+        before = session["_user_id"]
+    log_in(client)
+    with client.session_transaction() as session:
+        assert session["_user_id"] != before
+        session["_user_id"] = before
+    assert client.get("/me").status_code == 302
+    assert len(site.clinic.sessions("anna-login")) == 1
+
+
+def test_a_stolen_cookie_is_worth_nothing_after_log_out(site: Site) -> None:
+    client = site.client("anna-login")
+    with client.session_transaction() as session:
+        stolen = dict(session)
+    client.post("/logout")
+    thief = site.client()
+    with thief.session_transaction() as session:
+        session.update(stolen)
+    assert thief.get("/me").status_code == 302
 
 
 def test_a_new_password_ends_every_session(site: Site) -> None:

@@ -150,7 +150,7 @@ class TestWhoMaySeeWhom:
         ("name", "role", "wearer", "words"),
         [
             ("anna", Role.CLINICIAN, None, "exists already"),
-            ("p", Role.PATIENT, None, "needs --wearer"),
+            ("p", Role.PATIENT, None, "needs a wearer"),
             ("c", Role.CLINICIAN, "w1", "only a patient"),
             ("", Role.ADMIN, None, "characters"),
             (" x", Role.ADMIN, None, "characters"),
