@@ -395,6 +395,11 @@ def raw_of(quantities: Iterable[str]) -> Table:
     return RAW.only({"time_utc"} | {f"{name}_{axis}" for name in quantities for axis in "xyz"})
 
 
+def quantities_in(columns: Iterable[str]) -> set[str]:
+    """Which quantities these columns of RAW are of."""
+    return {name.partition("_")[0] for name in columns} - {"time"}
+
+
 def named(names: Collection[str]) -> list[Table]:
     """Tables by their names, in the order of TABLES."""
     return [table for table in TABLES if table.name in names]

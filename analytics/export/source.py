@@ -19,6 +19,7 @@ from analytics.export.subject import Subject
 from analytics.export.tables import (
     days_table,
     items_table,
+    raw_table,
     steps_table,
     symptoms_table,
     timeline_table,
@@ -97,6 +98,20 @@ class Source:
             progress(last_ns - done_ns)
             done_ns = last_ns
         progress(part.end_ns - done_ns)
+
+    def raw_tables(self, part: RawPart) -> Iterator[pa.Table]:
+        """The same as rows of `raw`, with the columns of the quantities that are there. Where only
+        the archive has them, they go through as they are."""
+        wearer, where = part.subject.wearer, (part.start_ns, part.end_ns)
+        archived = getattr(self.store, "archived_tables", lambda *_: None)
+        if (tables := archived(wearer, part.sensor, *where)) is None:
+            for samples in self.samples(part):
+                yield raw_table(samples, dictionary.raw_of(samples.values))
+            return
+        for rows in tables:
+            table = dictionary.raw_of(dictionary.quantities_in(rows.column_names))
+            columns = [rows["time"], *(rows[name] for name in table.schema().names[1:])]
+            yield moved(pa.table(columns, schema=table.schema()), part.subject.shift_ns)
 
     def date_of(self, subject: Subject, day: Day) -> str:
         """How the files call a local day."""

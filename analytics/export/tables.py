@@ -36,6 +36,18 @@ def raw_table(samples: Samples, table: Table) -> pa.Table:
     return pa.table(_as_arrays(columns, table), schema=table.schema())
 
 
+def conformed(rows: pa.Table, table: Table) -> pa.Table:
+    """The same rows with every column of `table`, null in those that were not there."""
+    schema = table.schema()
+    if rows.column_names == schema.names:
+        return rows
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
 def timeline_table(minutes: Sequence[Result], start_ns: int, end_ns: int) -> pa.Table:
     """One row per second in [start_ns, end_ns) that `timeline` results speak of.
 

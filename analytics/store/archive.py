@@ -168,6 +168,18 @@ class Archive:
                 parts.append(_samples(table))
         return clip(join(parts), start_ns, end_ns)
 
+    def tables(self, wearer: str, sensor: str, start_ns: int, end_ns: int) -> Iterator[pa.Table]:
+        """The same samples as they lie in the files: `time`, and `<quantity>_<axis>` with null
+        where there is none, a row group at a time."""
+        for path in self._paths(wearer, sensor, start_ns, end_ns):
+            with _errors(path), pq.ParquetFile(path, memory_map=True) as file:
+                for group in range(file.num_row_groups):
+                    rows = file.read_row_group(group)
+                    t_ns = rows["time"].combine_chunks().cast(pa.int64()).to_numpy()
+                    low, high = np.searchsorted(t_ns, [start_ns, end_ns])
+                    if low < high:
+                        yield rows.slice(low, high - low)
+
     def read_batches(
         self, wearer: str, sensor: str, start_ns: int, end_ns: int
     ) -> list[BatchRecord]:

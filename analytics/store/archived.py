@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import pyarrow as pa
+
 from analytics.store.archive import Archive
 from analytics.store.assemble import chunk_bounds, join
 from analytics.store.base import (
+    MAX_BATCH_NS,
     PRESENT,
     BatchRecord,
     Provenance,
@@ -56,6 +59,15 @@ class ArchivedStore:
                 samples = self.read_samples(wearer, sensor, low, high)
                 if len(samples):
                     yield samples
+
+    def archived_tables(
+        self, wearer: str, sensor: str, start_ns: int, end_ns: int
+    ) -> Iterator[pa.Table] | None:
+        """See `Archive.tables`; None when the archive alone does not have everything."""
+        is_old = end_ns <= self.archive.horizon_ns() and _valid(wearer, sensor)
+        if not is_old or self.store.read_batches(wearer, sensor, start_ns - MAX_BATCH_NS, end_ns):
+            return None
+        return self.archive.tables(wearer, sensor, start_ns, end_ns)
 
     def sensors(self, wearer: str) -> list[SensorSpan]:
         """See `Store.sensors`."""

@@ -20,14 +20,11 @@ from analytics.store.archive import (
 )
 from analytics.store.archived import merge_batches
 from analytics.store.assemble import join
-from analytics.store.base import BatchRecord, Store
+from analytics.store.base import MAX_BATCH_NS, BatchRecord, Store
 
 LATE_DAYS: Final = 2
 """A server drops by shards and at its own time: this much before its retention ends, the archive
 is read as well."""
-MAX_BATCH_NS: Final = 4096 * 1_000_000_000
-"""A batch that began earlier than this before midnight has no sample after it: wire batches hold
-at most 4096 samples, and no sensor of ours is slower than one a second."""
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is to do."""

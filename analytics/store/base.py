@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from wire.batch import Batch
 
+MAX_BATCH_NS = 4096 * 1_000_000_000
+"""A batch that began earlier than this before a time has no sample after it: wire batches hold at
+most 4096 samples, and no sensor of ours is slower than one a second."""
 MAX_RESULT_NS = 48 * 3600 * 1_000_000_000
 """No result is longer: readers need look back no further to find what overlaps a range."""
 

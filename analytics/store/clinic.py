@@ -55,6 +55,10 @@ class Clinic(People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts):
         """Close the file; the threads that use this object must be done."""
         self._db.close()
 
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy for a backup, made while everybody works on."""
+        self._db.copy_to(path)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make several calls of this thread one: all or nothing, one write to disk."""

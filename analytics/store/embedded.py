@@ -51,6 +51,10 @@ class EmbeddedStore(ResultRows):
         """Close the file; the threads that use this object must be done."""
         self._db.close()
 
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy for a backup, made while everybody works on."""
+        self._db.copy_to(path)
+
     # --- samples ---------------------------------------------------------------------------
 
     def write_batches(self, items: Sequence[StoredBatch]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,12 @@ RETAINED_OF_WEARER = (Kind.AGENT_STATE, Kind.STATE)
 @click.command()
 @click.argument("wearer")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--backups-dir",
+    envvar="TRUNKLINE_BACKUPS_DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of your backups: put the erasure on record there, too.",
+)
 @click.option("--without-broker", is_flag=True, help="Leave the broker's retained messages.")
 @broker_options
 @store_options
@@ -31,6 +38,7 @@ def command(
     *,
     wearer: str,
     yes: bool,
+    backups_dir: Path | None,
     without_broker: bool,
     broker: BrokerOptions,
     store: StoreOptions,
@@ -38,8 +46,9 @@ def command(
     """Remove everything about WEARER: records, log-in, diary, samples, results, and what the
     broker retains. The audit keeps that the pseudonym was erased.
 
-    Stop the wearer's agent first and delete its outbox file; exports and backups are yours to
-    delete. If a step fails, run the same command again.
+    Stop the wearer's agent first and delete its outbox file; exports are yours to delete. What a
+    backup holds goes when it is restored, because erased.jsonl in the data directory, and in
+    --backups-dir, says who is erased. If a step fails, run the same command again.
 
     \b
     Example: trunkline erase p-001 --user server --password-file server.password
@@ -51,6 +60,7 @@ def command(
     if not yes:
         click.confirm(f"Remove everything about {wearer}? This cannot be undone.", abort=True)
     from analytics.reanalysis import erase_versions
+    from analytics.store import erasures
 
     with clinic_in(store.data_dir) as clinic:
         samples = open_store(store)
@@ -59,6 +69,9 @@ def command(
             sensors |= {sensor.sensor for sensor in clinic.sensors(wearer)}
             if not without_broker:
                 _clear_broker(broker, wearer, sensors)
+            # On record before anything goes: a restore may follow at any moment.
+            for folder in filter(None, (store.data_dir, backups_dir)):
+                erasures.record(folder, wearer)
             # People first: from here on ingest refuses what may still arrive.
             clinic.erase(wearer, by=operator())
             samples.erase(wearer)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ import click
 
 from analytics.store.base import Store, StoreError
 from trunkline.options import StoreOptions, open_store, store_options
+from trunkline.progress import bar
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +51,12 @@ def check(*, as_json: bool, store: StoreOptions) -> None:
     problems: list[str] = []
     with _opened(store, plain=True) as opened:
         if hasattr(opened, "check"):
-            with _bar("store") as progress:
+            with bar("store") as progress:
                 problems += opened.check(progress)
     archive = Archive(store.data_dir / FOLDER)
     with _told():
         days = [(w, sensor, day) for w in archive.wearers() for day, sensor in archive.days(w)]
-    with _bar("archive") as progress:
+    with bar("archive") as progress:
         for number, (wearer, sensor, day) in enumerate(days):
             progress(number, len(days))
             try:
@@ -86,7 +87,7 @@ def compact(*, store: StoreOptions) -> None:
     with _opened(store, plain=True) as opened:
         if not hasattr(opened, "compact"):
             raise click.UsageError("InfluxDB compacts by itself; this is for --store embedded")
-        with _told(), _bar("compacting") as progress:
+        with _told(), bar("compacting") as progress:
             blocks = opened.compact(time.time_ns() - LOOSE_S * 10**9, progress)
     click.echo(f"{blocks} blocks written")
 
@@ -169,7 +170,7 @@ def copy(*, wearers: tuple[str, ...], as_json: bool, store: StoreOptions, **to: 
         _opened(store) as source,
         _opened(target, plain=True) as into,
         _told(),
-        _bar("copying") as progress,
+        bar("copying") as progress,
     ):
         copied = copy_store(source, into, wearers or None, progress)
     if as_json:
@@ -198,7 +199,7 @@ def recover(*, as_json: bool, store: StoreOptions) -> None:
 
     if store.kind != "embedded":
         raise click.UsageError("this is for --store embedded")
-    with _told(), _bar("recovering") as progress:
+    with _told(), bar("recovering") as progress:
         done = recover_file(store.data_dir / FILE_NAME, progress)
     if as_json:
         click.echo(json.dumps({**asdict(done), "damaged": str(done.damaged)}))
@@ -212,7 +213,7 @@ def _archive_once(options: StoreOptions, keep_days: int | None) -> dict[str, int
     from analytics.store.archive import FOLDER, Archive
     from analytics.store.archiving import archive_days
 
-    with _opened(options, plain=True) as opened, _told(), _bar("archiving") as progress:
+    with _opened(options, plain=True) as opened, _told(), bar("archiving") as progress:
         done = archive_days(
             opened,
             Archive(options.data_dir / FOLDER),
@@ -262,15 +263,3 @@ def _told() -> Iterator[None]:
         yield
     except StoreError as error:
         raise click.ClickException(str(error)) from error
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """click's progress bar on standard error, told what is done and what there is to do."""
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def progress(done: int, of: int) -> None:
-            bar.length = max(of, 1)
-            bar.update(max(done, 1 if of == 0 else 0) - bar.pos)
-
-        yield progress

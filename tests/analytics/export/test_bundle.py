@@ -23,9 +23,12 @@ from analytics.export.formats import PARTS, named
 from analytics.export.pseudonym import Naming
 from analytics.export.source import moved
 from analytics.export.subject import Subject
+from analytics.store.archive import Archive
+from analytics.store.archived import ArchivedStore
+from analytics.store.archiving import archive_days
 from analytics.store.base import Provenance, Result, StoreError
 from analytics.store.embedded import EmbeddedStore
-from tests.analytics.export.stored import DAY, DAY_NS, HOUR, S, diary, minute
+from tests.analytics.export.stored import DAY, DAY_NS, HOUR, S, batches, diary, minute
 
 ABOUT = {"software_version": "0", "store": "embedded", "created_at": "2026-03-03T00:00:00Z"}
 EIGHT = DAY_NS + 8 * HOUR
@@ -322,3 +325,33 @@ def test_a_cohort_with_keyed_names_and_moved_dates(store: EmbeddedStore, tmp_pat
     assert file.stem == date.isoformat()
     assert date.weekday() == dt.date(2026, 3, 2).weekday()
     assert b'"w1"' not in b"".join(p.read_bytes() for p in (tmp_path / "out").glob("*.json"))
+
+
+def test_what_only_the_archive_has_is_exported_the_same(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    archive = Archive(tmp_path / "archive")
+    end_ns = DAY.end_ns + 2 * 24 * HOUR
+    archive_days(store, archive, end_ns, keep_days=0, drop=None)
+    archive.set_horizon(end_ns)
+    empty = EmbeddedStore(tmp_path / "empty.db")
+    archived = ArchivedStore(empty, archive)
+    late = replace(DAY, start_ns=EIGHT + 3 * S + 1, end_ns=EIGHT + 2 * HOUR + 10 * S)
+    for name, subject in (("all", DAY), ("part", late)):
+        request = Request([subject], named("parquet"), frozenset({"raw"}))
+        for folder, source in (("s", store), ("a", archived)):
+            Export(source, request, about=ABOUT).write(tmp_path / folder / name)
+        for sensor in ("raw_back", "raw_thigh"):
+            from_store = read_parquet(tmp_path / "s" / name / "w1", sensor)
+            assert read_parquet(tmp_path / "a" / name / "w1", sensor).equals(from_store)
+    # What came late is in the store and not yet in the archive: then both are read.
+    more = batches("back", EIGHT + HOUR, 1, ("accel",))
+    empty.write_batches(more)
+    store.write_batches(more)
+    for folder, source in (("s", store), ("a", archived)):
+        request = Request([DAY], named("parquet"), frozenset({"raw"}))
+        Export(source, request, about=ABOUT).write(tmp_path / folder / "late")
+    got, wanted = (read_parquet(tmp_path / f / "late/w1", "raw_back") for f in ("a", "s"))
+    assert got.equals(wanted)
+    assert len(got) == 2050
+    empty.close()
