@@ -6,6 +6,7 @@ the results of a day do not depend on when the worker was started or in which or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analytics.detect.findings import SECOND_NS, Findings, join
@@ -33,15 +34,22 @@ class Track:
     """The running computation of one sensor's day."""
 
     def __init__(
-        self, key: TrackKey, store: Store, context: SensorContext, parameters: Parameters
+        self,
+        key: TrackKey,
+        store: Store,
+        contexts: Sequence[tuple[int, SensorContext]],
+        parameters: Parameters,
     ) -> None:
+        """`contexts`: (whole minute from which it counts, context) in the order of time; the
+        first counts from the beginning of the day whatever it says."""
         self.key = key
-        self.context = context
+        self.context = contexts[0][1]
         self.parameters = parameters
         self.next_ns = key.day.start_ns
         """Samples before this are in the pipeline."""
+        self._later = list(contexts[1:])
         self._store = store
-        self._pipeline = Pipeline(context, parameters)
+        self._pipeline = Pipeline(self.context, parameters)
         self._kept: Findings | None = None
         self._written_ns = key.day.end_ns
         """End of what the store may hold of an earlier computation and must be replaced."""
@@ -49,16 +57,29 @@ class Track:
     def advance(self, end_ns: int) -> None:
         """Read what is stored before `end_ns` and write what follows from it."""
         end_ns = min(end_ns, self.key.day.end_ns)
-        for chunk in self._store.iter_samples(
-            self.key.wearer, self.key.sensor, self.next_ns, end_ns, CHUNK_NS
-        ):
-            self._pipeline.push(chunk.t_ns, chunk.values["accel"], chunk.values.get("gyro"))
-            self.next_ns = int(chunk.t_ns[-1]) + 1
+        while self._later and self._later[0][0] < end_ns:
+            self._change_over(*self._later.pop(0))
+        self._read(end_ns)
         self._write(self._pipeline.final(), self._pipeline.provisional())
 
     def finish(self) -> None:
         """The day is over: nothing is provisional any more."""
         self._write(self._pipeline.finish(), None)
+
+    def _change_over(self, at_ns: int, context: SensorContext) -> None:
+        """Another calibration counts from here on; what goes on is cut as it is at midnight."""
+        self._read(at_ns)
+        self._write(self._pipeline.finish(), None)
+        self.context = context
+        self._pipeline = Pipeline(context, self.parameters)
+        self.next_ns = max(self.next_ns, at_ns)
+
+    def _read(self, end_ns: int) -> None:
+        for chunk in self._store.iter_samples(
+            self.key.wearer, self.key.sensor, self.next_ns, end_ns, CHUNK_NS
+        ):
+            self._pipeline.push(chunk.t_ns, chunk.values["accel"], chunk.values.get("gyro"))
+            self.next_ns = int(chunk.t_ns[-1]) + 1
 
     def _write(self, final: Findings | None, provisional: Findings | None) -> None:
         """Replace the results from the first open minute on.

@@ -11,24 +11,22 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
+from analytics.calibration import Reference, Worn, calibration_of, judge_steps, references
 from analytics.day_reading import days_to_keep, keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.pipeline import SensorContext
-from analytics.signal.calibration import calibrate
 from analytics.store.arrivals import Arrival
 from analytics.store.base import PRESENT, Store, StoreError
 from analytics.store.clinic import Clinic
-from analytics.store.records import Hold, Wearer, WearerSettings
+from analytics.store.records import Wearer, WearerSettings
 from analytics.track import Track, TrackKey
-from wire.messages import Placement
+from wire.messages import Birth, Placement
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +49,7 @@ read a day that has none as it is."""
 SUMMED_DAYS = 400
 """So many days back sums are made again where there are none (an older version wrote the results,
 or the worker was ended before it could)."""
+LONG_NS = 24 * 3600 * 10**9
 REPEAT_SHARE = 10
 """Late samples start a day again at most as often as keeps this work under a tenth of the time."""
 
@@ -63,7 +62,7 @@ class _Setup:
     rate_hz: float
     has_gyro: bool
     axes: tuple[tuple[str, str], ...]
-    hold: Hold | None
+    references: tuple[Reference, ...]
     settings: WearerSettings
 
 
@@ -89,9 +88,11 @@ class Worker:
         parameters: Parameters | None = None,
         *,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`overrides` go beyond what a clinician has set for a wearer."""
         self._store = store
+        self._clock_ns = clock_ns
         self._clinic = clinic
         self._overrides = overrides or {}
         self._parameters = parameters or Parameters()
@@ -116,13 +117,14 @@ class Worker:
 
     def tick(self) -> int:
         """Take what has arrived once; returns how many arrivals were dealt with."""
+        judge_steps(self._store, self._clinic, self._clock_ns(), self._parameters_of)
         arrivals = self._clinic.arrivals()
         put_off: set[int] = set()
         for (wearer, sensor), items in _grouped(arrivals).items():
             if sensor != self._trunk_sensor(wearer):
                 continue
             zone = ZoneInfo(self._clinic.wearer(wearer).time_zone)
-            for day, part in _by_day(items, zone).items():
+            for day, part in _by_day(self._with_samples(wearer, sensor, items), zone).items():
                 if not self._compute(TrackKey(wearer, sensor, day), part):
                     put_off |= {item.id for item in part}
         self._retire()
@@ -130,6 +132,21 @@ class Worker:
         done = [item.id for item in arrivals if item.id not in put_off]
         self._clinic.clear_arrivals(done)
         return len(done)
+
+    def _with_samples(self, wearer: str, sensor: str, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """What is told of long spans (a calibration counts from long ago) ends where the samples
+        do."""
+        if all(item.end_ns - item.start_ns <= LONG_NS for item in arrivals):
+            return list(arrivals)
+        spans = {span.sensor: span for span in self._store.sensors(wearer)}
+        if sensor not in spans:
+            return []
+        low_ns, high_ns = spans[sensor].first_ns, spans[sensor].last_ns + 1
+        cut = [
+            replace(x, start_ns=max(x.start_ns, low_ns), end_ns=min(x.end_ns, high_ns))
+            for x in arrivals
+        ]
+        return [item for item in cut if item.start_ns < item.end_ns]
 
     def _compute(self, key: TrackKey, arrivals: Sequence[Arrival]) -> bool:
         """Bring one day up to date; False when that is put off to a later tick."""
@@ -150,8 +167,8 @@ class Worker:
     def _rebuild(self, key: TrackKey) -> bool:
         begun_s = time.monotonic()
         setup = self._setup(key)
-        parameters = personal(self._parameters, setup.settings).override(self._overrides)
-        track = Track(key, self._store, self._context(key, setup), parameters)
+        parameters = self._parameters_of(key.wearer)
+        track = Track(key, self._store, self._contexts(key, setup, parameters), parameters)
         track.advance(key.day.end_ns)
         ended_s = time.monotonic()
         self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s, ended_s)
@@ -224,38 +241,42 @@ class Worker:
         ]
         return min(ranked)[1] if ranked else None
 
-    def _setup(self, key: TrackKey) -> _Setup:
-        births = {s.sensor: s.birth for s in self._clinic.sensors(key.wearer)}
-        birth = births[key.sensor]
+    def _birth(self, wearer: str, sensor: str) -> Birth:
+        birth = {s.sensor: s.birth for s in self._clinic.sensors(wearer)}[sensor]
         assert birth is not None  # noqa: S101 - _trunk_sensor chose this sensor by its birth
-        holds = self._clinic.holds(key.wearer, key.sensor)
+        return birth
+
+    def _setup(self, key: TrackKey) -> _Setup:
+        birth = self._birth(key.wearer, key.sensor)
         return _Setup(
             placement=birth.placement,
             rate_hz=birth.rate_hz,
             has_gyro="gyro" in birth.quantities,
             axes=tuple(sorted((birth.axes or {}).items())),
-            # newest first: the one that was last held before the day ended
-            hold=next((hold for hold in holds if hold.start_ns < key.day.end_ns), None),
+            references=references(self._clinic, key.wearer, key.sensor, key.day),
             settings=self._clinic.wearer(key.wearer).settings,
         )
 
-    def _context(self, key: TrackKey, setup: _Setup) -> SensorContext:
-        hold = setup.hold
-        reference_ns = (hold.start_ns, hold.end_ns) if hold else None
-        samples = self._store.read_samples(key.wearer, key.sensor, *(reference_ns or (0, 0)))
-        return SensorContext(
-            placement=setup.placement,
-            rate_hz=setup.rate_hz,
-            has_gyro=setup.has_gyro,
-            calibration=calibrate(
-                samples.t_ns,
-                samples.values.get("accel", np.empty((0, 3))).astype(float),
-                samples.values["gyro"].astype(float) if "gyro" in samples.values else None,
-                reference_ns=reference_ns,
-                reference_posture=hold.posture if hold else None,
-                axes=dict(setup.axes),
-            ),
-        )
+    def _contexts(
+        self, key: TrackKey, setup: _Setup, parameters: Parameters
+    ) -> list[tuple[int, SensorContext]]:
+        worn = Worn(key.wearer, key.sensor, self._birth(key.wearer, key.sensor))
+        return [
+            (
+                reference.from_ns if reference else key.day.start_ns,
+                SensorContext(
+                    placement=setup.placement,
+                    rate_hz=setup.rate_hz,
+                    has_gyro=setup.has_gyro,
+                    calibration=calibration_of(reference, self._store, worn, parameters),
+                ),
+            )
+            for reference in setup.references or (None,)
+        ]
+
+    def _parameters_of(self, wearer: str) -> Parameters:
+        settings = self._clinic.wearer(wearer).settings
+        return personal(self._parameters, settings).override(self._overrides)
 
 
 def personal(parameters: Parameters, settings: WearerSettings) -> Parameters:
@@ -271,10 +292,13 @@ def personal(parameters: Parameters, settings: WearerSettings) -> Parameters:
 
 def _comes_late(arrival: Arrival, running: _Running) -> bool:
     """Whether what has been computed would differ had these samples been there: they belong before
-    what the pipeline has, or to the hold that the calibration was taken from."""
-    hold = running.setup.hold
-    in_hold = hold and arrival.start_ns < hold.end_ns and arrival.end_ns > hold.start_ns
-    return bool(in_hold) or arrival.start_ns < running.track.next_ns
+    what the pipeline has, or to what a calibration was taken from."""
+    in_reference = any(
+        arrival.start_ns < end_ns and arrival.end_ns > start_ns
+        for reference in running.setup.references
+        for start_ns, end_ns in reference.intervals_ns
+    )
+    return in_reference or arrival.start_ns < running.track.next_ns
 
 
 def _grouped(arrivals: Iterable[Arrival]) -> dict[tuple[str, str], list[Arrival]]:

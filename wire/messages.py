@@ -16,7 +16,19 @@ from typing import Any, Self, get_type_hints
 
 from wire.ids import IdError, check_session
 
-MARK_KINDS = ("symptom", "pause", "resume", "note", "upright")
+MARK_KINDS = (
+    "symptom",
+    "pause",
+    "resume",
+    "note",
+    "upright",
+    "calibration_step",
+    "calibration_accepted",
+)
+CALIBRATION_STEPS = ("stand", "sit_tall", "slouch", "bend", "walk")
+MAX_DISTANCE_M = 1000.0
+MAX_HOLD_NS = 3600 * 10**9
+"""A step of a calibration takes seconds; what says otherwise is a mistake."""
 SYMPTOMS = ("pain", "numbness", "paraesthesia")
 SITES = ("lumbosacral", "iliac_crest", "groin", "other")
 SIDES = ("left", "right", "both")
@@ -300,7 +312,8 @@ class Mark(_Message):
 
     at_ns: int
     kind: str
-    """symptom, pause, resume, note, or upright (a quiet upright hold of one sensor)"""
+    """symptom, pause, resume, note, upright (a quiet upright hold of one sensor), calibration_step
+    (a step of a guided calibration was done), or calibration_accepted (it counts from at_ns on)"""
     symptom: str | None = None
     """pain, numbness or paraesthesia"""
     site: str | None = None
@@ -310,13 +323,19 @@ class Mark(_Message):
     severity: int | None = None
     """0..10"""
     sensor: str | None = None
-    """upright: which sensor was held"""
+    """upright, calibration: which sensor"""
     end_ns: int | None = None
-    """upright: the hold is at_ns .. end_ns"""
+    """upright, calibration_step: it was done at_ns .. end_ns"""
     posture: str | None = None
     """upright: sitting or standing"""
     note: str | None = None
     """symptom: up to 500 characters of the wearer's own words"""
+    session: str | None = None
+    """calibration: ULID that its steps share"""
+    step: str | None = None
+    """calibration_step: stand, sit_tall, slouch, bend or walk; again: done again"""
+    distance_m: float | None = None
+    """calibration_step walk: how far"""
 
     def check(self) -> None:
         _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
@@ -329,12 +348,23 @@ class Mark(_Message):
         if self.kind == "symptom":
             _require(self.symptom is not None, "symptom is missing")
         if self.kind == "upright":
-            _require(self.sensor is not None, "sensor is missing")
-            _require(
-                self.end_ns is not None and self.at_ns < self.end_ns < 2**63,
-                "end_ns is not after at_ns",
-            )
             _require(self.posture in {"sitting", "standing"}, "posture is not sitting or standing")
+        if self.kind in {"upright", "calibration_step"}:
+            _require(
+                self.end_ns is not None and self.at_ns < self.end_ns <= self.at_ns + MAX_HOLD_NS,
+                "end_ns is not after at_ns, or more than an hour",
+            )
+            _require((self.end_ns or 0) < 2**63, "end_ns is out of range")
+        if self.kind in {"upright", "calibration_step", "calibration_accepted"}:
+            _require(self.sensor is not None, "sensor is missing")
+        if self.kind in {"calibration_step", "calibration_accepted"}:
+            _require_session(self.session or "")
+        if self.kind == "calibration_step":
+            _require(self.step in CALIBRATION_STEPS, "step is unknown")
+            distance_m = self.distance_m
+            _require(
+                distance_m is None or 1 <= distance_m <= MAX_DISTANCE_M, "distance_m is not 1..1000"
+            )
 
 
 def load_json(payload: bytes) -> Any:

@@ -13,7 +13,15 @@ from analytics.ingest.watermark import advance, contains
 from analytics.store.base import RejectedError, Store, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.ledger import SessionKey, dead_letter
-from analytics.store.records import ClinicError, DeadLetter, DiaryEntry, Hold, TimeMark, Watermark
+from analytics.store.records import (
+    CalibrationStep,
+    ClinicError,
+    DeadLetter,
+    DiaryEntry,
+    Hold,
+    TimeMark,
+    Watermark,
+)
 from wire.batch import Batch
 from wire.messages import (
     MAX_TAKEN,
@@ -161,6 +169,10 @@ class Writer:
                 self._clinic.add_diary(entry)
             case Mark(kind="upright", sensor=str(held), end_ns=int(end), posture=str(p)) as mark:
                 self._clinic.add_hold(Hold(wearer, held, mark.at_ns, end, p, SOURCE))
+            case Mark(kind="calibration_step", sensor=str(held), session=str(session)) as mark:
+                self._clinic.add_calibration_step(wearer, held, session, _step(mark), source=SOURCE)
+            case Mark(kind="calibration_accepted", session=str(session)) as mark:
+                self._clinic.accept_calibration(wearer, session, valid_from_ns=mark.at_ns)
             case Mark() as mark:
                 self._clinic.add_mark(TimeMark(wearer, mark.at_ns, mark.kind))
             case Batch():
@@ -207,6 +219,10 @@ def _taken(settled: Iterable[tuple[str, Message]]) -> list[Message]:
         for wearer, found in digests.items()
         for at in range(0, len(found), MAX_TAKEN)
     ]
+
+
+def _step(mark: Mark) -> CalibrationStep:
+    return CalibrationStep(str(mark.step), mark.at_ns, int(mark.end_ns or 0), mark.distance_m)
 
 
 def _spans(batches: Iterable[Batch]) -> list[tuple[int, int]]:

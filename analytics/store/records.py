@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -135,6 +135,50 @@ class Hold:
     """sitting or standing"""
     source: str
     """Who said so: mark (the wearer's side), dashboard, cli, recording"""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationStep:
+    """The latest attempt at one step of a guided calibration, and how it went."""
+
+    step: str
+    """stand, sit_tall, slouch, bend or walk"""
+    start_ns: int
+    end_ns: int
+    distance_m: float | None = None
+    """walk: how far"""
+    attempt: int = 1
+    passed: bool | None = None
+    """None: not looked at yet."""
+    message: str = ""
+    """One sentence for the wearer: what to do differently, or a remark."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What was measured, by name with its unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedCalibration:
+    """One guided calibration of one sensor."""
+
+    wearer: str
+    sensor: str
+    session: str
+    """ULID: later ones sort behind earlier ones."""
+    source: str
+    """Who said so: mark (the wearer's side), dashboard, cli"""
+    quality: str | None
+    """good, rough or failed (see detect.guided); None: nothing has been looked at yet."""
+    version: int | None
+    """Counts a sensor's accepted calibrations from 1 on; None: not accepted, and not used."""
+    valid_from_ns: int | None
+    accepted_ns: int | None
+    steps: tuple[CalibrationStep, ...]
+    """In the order of their beginnings."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether angles may be computed with it."""
+        return self.version is not None and self.quality in {"good", "rough"}
 
 
 @dataclass(frozen=True, slots=True)
