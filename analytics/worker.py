@@ -26,22 +26,10 @@ from analytics.store.base import PRESENT, Store, StoreError
 from analytics.store.clinic import Clinic
 from analytics.store.records import Wearer, WearerSettings
 from analytics.track import Track, TrackKey
-from wire.messages import Birth, Placement
+from analytics.trunk_sensor import trunk_sensor
+from wire.messages import Birth
 
 logger = logging.getLogger(__name__)
-
-TRUNK_PLACEMENTS = (
-    Placement.T12,
-    Placement.T10,
-    Placement.T4,
-    Placement.STERNUM,
-    Placement.UPPER_BACK,
-    Placement.C7,
-    Placement.PELVIS,
-    Placement.WAIST,
-    Placement.L5,
-)
-"""Where a sensor tells about the trunk, best first: of several sensors the first one is used."""
 
 SETTLED_S = 60.0
 """A day is summed up when nothing has come for so long: any write drops its sum, and the pages
@@ -121,7 +109,7 @@ class Worker:
         arrivals = self._clinic.arrivals()
         put_off: set[int] = set()
         for (wearer, sensor), items in _grouped(arrivals).items():
-            if sensor != self._trunk_sensor(wearer):
+            if sensor != trunk_sensor(self._clinic, wearer):
                 continue
             zone = ZoneInfo(self._clinic.wearer(wearer).time_zone)
             for day, part in _by_day(self._with_samples(wearer, sensor, items), zone).items():
@@ -176,7 +164,7 @@ class Worker:
 
     def recompute(self, wearer: str, day: Day) -> bool:
         """Compute a day from its first sample to its last; False without a trunk sensor."""
-        sensor = self._trunk_sensor(wearer)
+        sensor = trunk_sensor(self._clinic, wearer)
         if sensor is None:
             return False
         key = TrackKey(wearer, sensor, day)
@@ -232,18 +220,9 @@ class Worker:
 
     # --- what the clinic knows -------------------------------------------------------------
 
-    def _trunk_sensor(self, wearer: str) -> str | None:
-        rank = {placement.value: i for i, placement in enumerate(TRUNK_PLACEMENTS)}
-        ranked = [
-            (rank[s.birth.placement], s.sensor)
-            for s in self._clinic.sensors(wearer)
-            if s.birth is not None and s.birth.placement in rank and "accel" in s.birth.quantities
-        ]
-        return min(ranked)[1] if ranked else None
-
     def _birth(self, wearer: str, sensor: str) -> Birth:
         birth = {s.sensor: s.birth for s in self._clinic.sensors(wearer)}[sensor]
-        assert birth is not None  # noqa: S101 - _trunk_sensor chose this sensor by its birth
+        assert birth is not None  # noqa: S101 - trunk_sensor chose this one by its birth
         return birth
 
     def _setup(self, key: TrackKey) -> _Setup:

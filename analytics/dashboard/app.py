@@ -19,6 +19,7 @@ from analytics.dashboard import (
     assets,
     association,
     auth,
+    calibration,
     clinician,
     errors,
     headers,
@@ -75,7 +76,7 @@ def create_app(
     language.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    pages = (account, invitations, patient, alerts, clinician, association)
+    pages = (account, invitations, patient, alerts, calibration, clinician, association)
     for module in (auth, language_choice, live, assets, *pages):
         app.register_blueprint(module.blueprint)
     api.install(app)

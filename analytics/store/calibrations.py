@@ -166,9 +166,7 @@ class Calibrations:
                 f"SELECT {_COLUMNS} FROM calibration WHERE {where}",  # noqa: S608
                 values,
             ).fetchall()
-            return [
-                GuidedCalibration(*row, steps=_steps(connection, row[0], row[2])) for row in rows
-            ]
+            return [GuidedCalibration(*(*row, _steps(connection, row[0], row[2]))) for row in rows]
 
     @contextmanager
     def _recording(self) -> Iterator[sqlite3.Connection]:
@@ -191,12 +189,11 @@ def _steps(
         " WHERE wearer = ? AND session = ? ORDER BY start_ns",
         (wearer, session),
     ).fetchall()
-    return tuple(
-        CalibrationStep(
-            *row[:5], None if row[5] is None else bool(row[5]), row[6], json.loads(row[7])
-        )
-        for row in rows
-    )
+    found = []
+    for *given, passed, said, figures in rows:
+        judged = None if passed is None else bool(passed)
+        found.append(CalibrationStep(*(*given, judged, said, json.loads(figures))))
+    return tuple(found)
 
 
 def _announce(connection: sqlite3.Connection, wearer: str, session: str) -> None:

@@ -34,6 +34,7 @@ S = 10**9
 START_NS = int(datetime(2026, 3, 2, 9, 0, tzinfo=UTC).timestamp()) * S
 DAY = Day(date(2026, 3, 2), ZoneInfo("UTC"))
 EVER = (0, 2**62)
+KINDS = ("timeline", "timeline_runs", "movement", "slouch_episode", "walking_bout")
 STAND, TALL, SLOUCH, BEND, WALK = CALIBRATION_STEPS
 
 
@@ -223,7 +224,7 @@ def test_a_calibration_counts_from_its_time_on(store: EmbeddedStore, clinic: Cli
         pipeline.push(samples.t_ns, samples.values["accel"], samples.values["gyro"])
         found = join([f for f in (pipeline.finish(),) if f is not None])
         assert found is not None
-        wanted += [r for r in results(found, context) if r.kind != "quality"]
+        wanted += [r for r in results(found, context) if r.kind in KINDS]
     assert sorted(whole, key=repr) == sorted(wanted, key=repr)
     later = [r for r in live if r.start_ns < edges[1]]
     assert later == [r for r in whole if r.start_ns < edges[1]]
@@ -286,8 +287,7 @@ def test_versions_count_by_sensor_and_only_usable_ones_count(
 
 
 def _all(store: EmbeddedStore) -> list[Result]:
-    kinds = ("timeline", "timeline_runs", "movement", "slouch_episode", "walking_bout")
-    return [r for kind in kinds for r in store.read_results("anna", kind, *EVER)]
+    return [r for kind in KINDS for r in store.read_results("anna", kind, *EVER)]
 
 
 def _postures(store: EmbeddedStore) -> list[str]:

@@ -33,9 +33,35 @@ GOOD = [
     AgentStatus(SESSION, "ready", 1),
     Mark(1, "symptom", symptom="pain", site="iliac_crest", side="left", severity=4),
     Mark(1, "upright", sensor="trunk", end_ns=2, posture="sitting"),
+    Mark(
+        1, "calibration_step", sensor="t", end_ns=2, session=SESSION, step="walk", distance_m=10.0
+    ),
+    Mark(1, "calibration_accepted", sensor="t", session=SESSION),
     Losses.of([Loss(SESSION, 3, 7, 250)]),
     Taken([digest(b"a mark")]),
 ]
+
+
+STEP = {"sensor": "t", "end_ns": 2, "session": SESSION, "step": "walk"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sensor": None},
+        {"session": "short"},
+        {"step": "jump"},
+        {"end_ns": 1},
+        {"end_ns": 1 + 3601 * 10**9},
+        {"distance_m": 0.0},
+        {"distance_m": 2000.0},
+    ],
+    ids=str,
+)
+def test_a_step_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    mark = Mark(1, "calibration_step", **(STEP | changes))
+    with pytest.raises(MessageError):
+        Mark.load(mark.dump())
 
 
 @pytest.mark.parametrize("message", GOOD, ids=lambda m: type(m).__name__)

@@ -96,13 +96,24 @@ def test_the_clinic_gets_what_is_said_about_sensors_and_people(
     state = AgentStatus(NEW, "ready", 9)
     pain = Mark(100, "symptom", symptom="pain", site="groin", side="left", severity=4)
     upright = Mark(200, "upright", sensor="back", end_ns=300, posture="standing")
+    guided = {"sensor": "back", "session": NEW}
+    step = Mark(600, "calibration_step", end_ns=700, step="walk", distance_m=9.0, **guided)
+    accepted = Mark(600, "calibration_accepted", **guided)
     messages = [
         Message("trunkline/v1/w1/back/birth", birth.dump()),
         Message("trunkline/v1/w1/back/status", status.dump()),
         Message("trunkline/v1/w1/agent/state", state.dump()),
         *(
             Message("trunkline/v1/w1/mark", mark.dump())
-            for mark in (pain, pain, upright, Mark(400, "pause"), Mark(500, "resume"))
+            for mark in (
+                pain,
+                pain,
+                upright,
+                step,
+                accepted,
+                Mark(400, "pause"),
+                Mark(500, "resume"),
+            )
         ),
         Message("trunkline/v1/w1/back/birth", b""),
     ]
@@ -116,6 +127,11 @@ def test_the_clinic_gets_what_is_said_about_sensors_and_people(
     assert (entry.symptom, entry.site, entry.side, entry.severity) == ("pain", "groin", "left", 4)
     assert [(h.sensor, h.start_ns, h.end_ns, h.posture) for h in clinic.holds("w1")] == [
         ("back", 200, 300, "standing")
+    ]
+    (made,) = clinic.calibrations("w1")
+    assert (made.version, made.valid_from_ns, made.source) == (1, 600, "mark")
+    assert [(s.step, s.start_ns, s.end_ns, s.distance_m) for s in made.steps] == [
+        ("walk", 600, 700, 9.0)
     ]
     assert [(m.at_ns, m.kind) for m in clinic.marks("w1", 0, 1000)] == [
         (400, "pause"),
