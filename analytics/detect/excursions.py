@@ -94,6 +94,19 @@ class ExcursionParameters:
     weak_share: float = parameter(
         0.6, unit="1", reason="excursions too small to count still show that a series goes on"
     )
+    recoil_height: float = parameter(
+        0.6, unit="1", reason="of the movement before: an overshoot is damped"
+    )
+    recoil_time: float = parameter(
+        0.6, unit="1", reason="of the time of the movement before: nobody holds an overshoot"
+    )
+    recoil_pause_s: float = parameter(0.5, unit="s", reason="an overshoot follows at once")
+    lopsided: float = parameter(
+        1.5,
+        unit="1",
+        reason="one way of a bend or turn takes at most half again as long as the other; what "
+        "seems longer is followed by something else",
+    )
     half_share: float = parameter(
         0.5, unit="1", reason="an excursion begins and ends at half of its height"
     )
@@ -159,7 +172,8 @@ def excursions(
         for angle, to_left in ((heading, True), (-heading, False)):
             least_deg = p.rotation_deg * factor
             found += _peaks(angle, turn, least_deg, p.longest_s, p, positive=to_left)
-    return [_measured(e, motion, p) for e in _strongest(found) if _whole(e, motion)]
+    real = _without_recoil(_strongest(found), p)
+    return [_measured(e, motion, p) for e in real if _whole(e, motion)]
 
 
 def _from_middle(angle_deg: NDArray[np.float64], p: ExcursionParameters) -> NDArray[np.float64]:
@@ -202,7 +216,14 @@ def _peaks(
             wlen=round(longest_s * MOTION_HZ),
         )
     # of a swing from side to side each half counts, wherever the middle was taken to be
-    height_deg = np.maximum(angle_deg[peaks], p.swing_share * shape["prominences"])
+    swing_deg = p.swing_share * shape["prominences"]
+    if kind is MovementKind.TRUNK_ROTATION:
+        # heading has no zero of its own: the first turn of a series leaves the rest by all of its
+        # height on one side and swings to the other turn on the other
+        bases = np.stack([angle_deg[shape[f"{side}_bases"]] for side in ("left", "right")])
+        widest_deg = p.swing_share * (angle_deg[peaks] - bases.min(axis=0))
+        swing_deg = np.minimum(shape["prominences"], widest_deg)
+    height_deg = np.maximum(angle_deg[peaks], swing_deg)
     large = height_deg >= p.weak_share * least_deg
     peaks, height_deg = peaks[large], height_deg[large]
     if not len(peaks):
@@ -212,6 +233,9 @@ def _peaks(
         angle_deg, peaks, rel_height=p.half_share, prominence_data=basis
     )
     starts, stops = left.astype(int), np.ceil(right).astype(int)
+    if kind is not MovementKind.FORWARD_BEND:  # which may be held
+        reach = np.ceil(p.lopsided * np.minimum(peaks - starts, stops - peaks)).astype(int)
+        starts, stops = np.maximum(starts, peaks - reach), np.minimum(stops, peaks + reach)
     rate_deg_s = np.abs(np.diff(angle_deg)) * MOTION_HZ
     return [
         Excursion(
@@ -229,6 +253,27 @@ def _peaks(
         )
         for i in range(len(peaks))
     ]
+
+
+def _without_recoil(found: list[Excursion], p: ExcursionParameters) -> list[Excursion]:
+    """Without overshoots: on its way back the trunk may swing past its rest, by less and for less
+    time than the movement took, and then rests."""
+    near = round(p.recoil_pause_s * MOTION_HZ)
+    out = []
+    for i, item in enumerate(found):
+        same = [e for e in found[:i] if e.kind is item.kind and e.positive is not item.positive]
+        before = same[-1] if same else None
+        goes_on = i + 1 < len(found) and found[i + 1].start <= item.stop + near
+        recoil = (
+            before is not None
+            and not goes_on
+            and item.start <= before.stop + near
+            and item.height_deg < p.recoil_height * before.height_deg
+            and item.stop - item.start < p.recoil_time * (before.stop - before.start)
+        )
+        if not recoil:
+            out.append(item)
+    return out
 
 
 def _strongest(found: list[Excursion]) -> list[Excursion]:

@@ -266,10 +266,11 @@ class _Reader:
             if index is not None:
                 pulse = chain.pulses[index]
                 up, down = change_evidence(pulse, self.site, self.p.posture)
+                sure = min(path.probability[i - 1], path.probability[i])
                 if (old, new) == (State.SIT, State.STAND):
-                    found += self._told(MovementKind.SIT_TO_STAND, pulse, up)
+                    found += self._told(MovementKind.SIT_TO_STAND, pulse, up, sure)
                 elif (old, new) == (State.STAND, State.SIT):
-                    found += self._told(MovementKind.STAND_TO_SIT, pulse, down)
+                    found += self._told(MovementKind.STAND_TO_SIT, pulse, down, sure)
                 elif new is State.CROUCH:
                     crouch = pulse
                 elif old is State.CROUCH and crouch is not None:
@@ -300,12 +301,14 @@ class _Reader:
         peak_deg = away_deg if movement.peak_deg is None else movement.peak_deg
         return replace(movement, peak_deg=peak_deg, peak_deg_s=rate_deg_s)
 
-    def _told(self, kind: MovementKind, pulse: Pulse, odds: float) -> list[Movement]:
-        """A rise or descent, unless it says itself that it was none."""
-        if odds < self.p.posture.told_odds:
+    def _told(self, kind: MovementKind, pulse: Pulse, odds: float, sure: float) -> list[Movement]:
+        """A rise or descent, unless it says itself that it was none, and what lies before and after
+        it is not `sure` either."""
+        p = self.p.posture
+        if odds < (p.told_when_sure_odds if sure >= p.told_sure else p.told_odds):
             return []
         peak = pulse.excursion_deg
-        return [_movement(kind, pulse.start, pulse.stop, _sure(odds), peak_deg=peak)]
+        return [_movement(kind, pulse.start, pulse.stop, max(_sure(odds), 0.5), peak_deg=peak)]
 
     def _crouched(self, down: Pulse, up: Pulse, odds: float) -> list[Movement]:
         """A held squat or bend, unless the wearer comes from moving and goes on moving."""

@@ -26,7 +26,7 @@ from analytics.signal.mounting import MountingParameters
 from analytics.signal.neutral import NeutralParameters
 from analytics.signal.wear import WearParameters
 
-ALGORITHM_VERSION: Final = "6"
+ALGORITHM_VERSION: Final = "7"
 """Counts up whenever the same samples and parameters give other results."""
 
 

@@ -83,6 +83,12 @@ class PostureParameters:
     told_odds: float = parameter(
         0.0, unit="1", reason="a change of state is told where its own event is rather one than not"
     )
+    told_sure: float = parameter(
+        0.95, unit="1", reason="probability of both postures that makes up for a doubtful event"
+    )
+    told_when_sure_odds: float = parameter(
+        -1.0, unit="1", reason="then an event that speaks against itself by less is told"
+    )
     no_gyro: float = parameter(
         2.0, unit="1", reason="without a gyroscope height changes are much less certain"
     )

@@ -45,7 +45,8 @@ parameter says. No number was fitted on the sets marked *. But their recordings 
 the rules were written, and rules were changed because of what was seen there, so they are no blind
 check; only the people kept aside are. What was changed after looking at SisFall: squats against
 sitting (lean, pelvic tilt, depth), falling back onto a chair, the weight of the reference interval;
-at TrunkyXL: rises told where only drift was integrated; at SleepPosition: where the side begins.
+at TrunkyXL: rises told where only drift was integrated, the first turn of a series and overshoots;
+at SleepPosition: where the side begins.
 The sets, their citations and the limits of their truth: the README of the corpus.
 
 ## Targets

@@ -114,6 +114,31 @@ def test_excursions_have_kind_size_and_side() -> None:
     assert strong[0].peak / MOTION_HZ == pytest.approx(9.5, abs=0.7)
 
 
+def turned(wearer: Wearer) -> list[tuple[bool, int]]:
+    """(to the left, degrees) of every turn that counts; it must be one series and nothing else."""
+    found = excursions(
+        motion(wearer), low_site=False, directed=True, parameters=ExcursionParameters()
+    )
+    assert {e.kind for e in found} <= {MovementKind.TRUNK_ROTATION}
+    return [(e.positive, round(e.height_deg)) for e in found if e.strength >= 1.0]
+
+
+def test_the_first_turn_of_a_series_counts_although_the_middle_has_moved() -> None:
+    wearer = Wearer().hold(12).go(1.0, heading=-18)
+    for _ in range(3):
+        wearer.go(1.4, heading=32).hold(0.4).go(1.4, heading=-18).hold(0.4)
+    found = turned(wearer.go(1.4, heading=32).hold(0.4).go(1.2, heading=0).hold(4))
+    assert [left for left, _ in found] == [False, True] * 4
+    assert found[0][1] == pytest.approx(18, abs=3)
+
+
+@pytest.mark.parametrize(("back_s", "count"), [(0.04, 1), (1.0, 2)])
+def test_an_overshoot_on_the_way_back_is_no_turn(back_s: float, count: int) -> None:
+    wearer = Wearer().hold(10).go(1.4, heading=45).hold(0.3).go(0.9, heading=-20)
+    found = turned(wearer.hold(back_s).go(0.3 if count == 1 else 1.0, heading=0).hold(10))
+    assert len(found) == count
+
+
 def test_without_a_forward_axis_only_a_deep_bend_is_told() -> None:
     wearer = Wearer().hold(8)
     wearer.go(1, flexion=60).hold(1).go(1, flexion=0).hold(5)
