@@ -7,6 +7,7 @@ again. The queue is cleared only after the results are written, so a crash loses
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import threading
@@ -21,8 +22,9 @@ from analytics.day_reading import days_to_keep, keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.pipeline import SensorContext
+from analytics.store.archive import checksum_of_batches
 from analytics.store.arrivals import Arrival
-from analytics.store.base import PRESENT, Store, StoreError
+from analytics.store.base import MAX_BATCH_NS, PRESENT, Store, StoreError
 from analytics.store.clinic import Clinic
 from analytics.store.records import Wearer, WearerSettings
 from analytics.track import Track, TrackKey
@@ -161,6 +163,18 @@ class Worker:
         ended_s = time.monotonic()
         self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s, ended_s)
         return True
+
+    def basis(self, wearer: str, day: Day) -> str | None:
+        """What the computation of a day rests on, in a text that changes with any of it: sensor,
+        calibration, settings, the batches of samples. None without a trunk sensor."""
+        sensor = trunk_sensor(self._clinic, wearer)
+        if sensor is None:
+            return None
+        setup = self._setup(TrackKey(wearer, sensor, day))
+        batches = self._store.read_batches(wearer, sensor, day.start_ns - MAX_BATCH_NS, day.end_ns)
+        return hashlib.sha256(
+            f"{sensor} {setup} {checksum_of_batches(batches)}".encode()
+        ).hexdigest()
 
     def recompute(self, wearer: str, day: Day) -> bool:
         """Compute a day from its first sample to its last; False without a trunk sensor."""

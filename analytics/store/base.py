@@ -38,6 +38,10 @@ class StoreError(Exception):
         self.message = message
         self.advice = advice
 
+    def __reduce__(self) -> tuple[type[StoreError], tuple[str, str]]:
+        """As it was in another process."""
+        return type(self), (self.message, self.advice)
+
 
 class RejectedError(StoreError):
     """The store answers but refuses this very data: trying again cannot help."""
