@@ -15,6 +15,7 @@ import click
 from analytics.store.base import RefusedError, Store, StoreError
 from analytics.store.clinic import FILE_NAME as CLINIC_FILE
 from analytics.store.clinic import Clinic
+from analytics.store.share import ALL, Share
 
 if TYPE_CHECKING:
     from analytics.store.influx_server import InfluxServer
@@ -255,10 +256,10 @@ def store_options(command: Command) -> Command:
     return wrapped
 
 
-def open_clinic(options: StoreOptions) -> Clinic:
+def open_clinic(options: StoreOptions, share: Share = ALL) -> Clinic:
     """The clinic database of a data directory; a ClickException says what is wrong."""
     try:
-        return Clinic(options.data_dir / CLINIC_FILE)
+        return Clinic(options.data_dir / CLINIC_FILE, share)
     except StoreError as error:
         raise click.ClickException(str(error)) from error
 

@@ -60,10 +60,12 @@ def wearer_topic(wearer: str, kind: Kind) -> str:
     return str(Topic(check_wearer(wearer), kind))
 
 
-def filter_all(kind: Kind) -> str:
-    """Subscription filter for every wearer (and sensor) of one kind."""
+def filter_all(kind: Kind, group: str | None = None) -> str:
+    """Subscription filter for every wearer (and sensor) of one kind. group: of the subscribers with
+    the same group each message goes to one (MQTT 5, 4.8.2; mosquitto and EMQX for 3.1.1, too)."""
     middle = "+/" if kind in _SENSOR_KINDS else ""
-    return f"{ROOT}/+/{middle}{kind}"
+    shared = "" if group is None else f"$share/{group}/"
+    return f"{shared}{ROOT}/+/{middle}{kind}"
 
 
 def parse(text: str) -> Topic:

@@ -19,7 +19,7 @@ from analytics.ingest.triage import SUBSCRIBED, Message
 from analytics.ingest.writer import Writer, Written
 from analytics.store.base import StoreError
 from wire.codec import MAX_BYTES
-from wire.topics import filter_all
+from wire.topics import Kind, filter_all
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ IDLE_S: Final = 0.25
 MAX_WAITING: Final = 5_000
 """Messages held while the store is away; the rest stays with the broker and the agents."""
 MAX_RETRY_S: Final = 30.0
+GROUP: Final = "ingest"
+"""Name of the shared subscription."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,23 @@ class Consumer:
     """Runs ingest for one data directory until `stop` is set. Not thread-safe."""
 
     def __init__(
-        self, broker: Broker, client_id: str, writer: Writer, stop: threading.Event
+        self,
+        broker: Broker,
+        client_id: str,
+        writer: Writer,
+        stop: threading.Event,
+        *,
+        shared: bool = False,
     ) -> None:
-        """Raises BrokerError when password or TLS files cannot be used."""
+        """shared: the batches are divided among all consumers with this flag. What else is sent is
+        rare and small; everybody gets it, because a broker sends nothing that it retains to those
+        who share. Nor does the broker keep anything for one that is gone: it would go on giving it
+        its part. The agents send again what nobody committed. Raises BrokerError when password or
+        TLS files cannot be used."""
+        self._filters = [
+            filter_all(kind, GROUP if shared and kind is Kind.IMU else None) for kind in SUBSCRIBED
+        ]
+        self._shared = shared
         self._broker, self._client_id = broker, client_id
         self._writer = writer
         self._stop = stop
@@ -63,13 +79,19 @@ class Consumer:
     def run(self) -> None:
         """Work until `stop` is set; whatever comes between is waited for."""
         keep_connected(
-            self._broker, self._stop, self._make_client, self._consume, keep_session=True
+            self._broker,
+            self._stop,
+            self._make_client,
+            self._consume,
+            keep_session=not self._shared,
         )
 
     # --- connection ------------------------------------------------------------------------
 
     def _make_client(self) -> Client:
-        client = self._broker.client(self._client_id, keep_session=True, manual_ack=True)
+        client = self._broker.client(
+            self._client_id, keep_session=not self._shared, manual_ack=True
+        )
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         self._client = client
@@ -77,7 +99,7 @@ class Consumer:
         return client
 
     def _subscribe(self) -> None:
-        self._client.subscribe([(filter_all(kind), 1) for kind in SUBSCRIBED])
+        self._client.subscribe([(each, 1) for each in self._filters])
 
     def _on_subscribe(
         self, _client: Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Any

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from analytics.store.database import Database
+from analytics.store.share import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Arrivals:
     """The part of the clinic database between ingest and worker."""
 
     _db: Database
+    _share: Share
 
     def add_arrivals(self, spans: Iterable[tuple[str, str, int, int]]) -> None:
         """(wearer, sensor, start_ns, end_ns) of what was written; unregistered wearers are left
@@ -35,13 +38,13 @@ class Arrivals:
             )
 
     def arrivals(self, limit: int = 10_000) -> list[Arrival]:
-        """What is outstanding, oldest first."""
+        """What is outstanding of the wearers in our share, oldest first."""
         with self._db.read() as connection:
             rows = connection.execute(
-                "SELECT id, wearer, sensor, start_ns, end_ns FROM arrival ORDER BY id LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [Arrival(*row) for row in rows]
+                "SELECT id, wearer, sensor, start_ns, end_ns FROM arrival ORDER BY id"
+            )
+            ours = (Arrival(*row) for row in rows if self._share.has(row[1]))
+            return list(islice(ours, limit))
 
     def clear_arrivals(self, ids: Iterable[int]) -> None:
         """Forget what has been dealt with."""

@@ -21,6 +21,7 @@ from analytics.store.log_ins import LogIns
 from analytics.store.migrations import bring_to_head
 from analytics.store.people import People
 from analytics.store.reported import Reported
+from analytics.store.share import ALL, Share
 
 FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
@@ -38,7 +39,9 @@ class Clinic(People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts, Cal
     records do not allow.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, share: Share = ALL) -> None:
+        """`share`: which wearers the lists of everybody are about; one by one all are there."""
+        self._share = share
         self._db = Database(path, RECOVERY)
         try:
             with self._db.read() as connection:

@@ -16,6 +16,7 @@ from analytics.store.records import (
     Wearer,
     WearerSettings,
 )
+from analytics.store.share import Share
 from wire.ids import IdError, check_wearer
 
 _WEARER_COLUMNS = (
@@ -29,6 +30,7 @@ class People:
     """The part of the clinic database that is about people."""
 
     _db: Database
+    _share: Share
 
     # --- wearers ---------------------------------------------------------------------------
 
@@ -49,12 +51,12 @@ class People:
             raise ClinicError(f"wearer {wearer!r} exists already; choose another pseudonym")
 
     def wearers(self) -> list[Wearer]:
-        """All wearers, sorted by id."""
+        """All wearers of our share, sorted by id."""
         with self._db.read() as connection:
             rows = connection.execute(
                 f"SELECT {_WEARER_COLUMNS} FROM wearer ORDER BY wearer"  # noqa: S608
             ).fetchall()
-        return [_wearer(row) for row in rows]
+        return [_wearer(row) for row in rows if self._share.has(row[0])]
 
     def wearer(self, wearer: str) -> Wearer:
         """One wearer; ClinicError when unknown."""

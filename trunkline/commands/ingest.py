@@ -29,13 +29,26 @@ from trunkline.options import (
     help="Register pseudonyms that are not known yet, with this IANA time zone. "
     "Without it their messages are refused.",
 )
+@click.option(
+    "--replica",
+    type=click.IntRange(1, 99),
+    help="One of several that divide the batches among them, each with a number of its own.",
+)
 @broker_options
 @store_options
-def command(new_wearer_zone: str | None, broker: BrokerOptions, store: StoreOptions) -> None:
+def command(
+    *,
+    new_wearer_zone: str | None,
+    replica: int | None,
+    broker: BrokerOptions,
+    store: StoreOptions,
+) -> None:
     """Write what arrives at the broker to the store, then tell the agents that it is there.
 
     Runs until it is stopped. While the store does not answer, nothing is acknowledged: the broker
-    and the agents keep what they have. One ingest works on a data directory at a time.
+    and the agents keep what they have. One ingest works on a data directory at a time, or several
+    with --replica, whose batches the broker divides (shared subscription, MQTT 5 or a broker that
+    knows it in 3.1.1, as mosquitto does).
 
     \b
     Example: trunkline ingest --broker broker.example:8883 --tls-ca ca.pem --user server \\
@@ -60,6 +73,7 @@ def command(new_wearer_zone: str | None, broker: BrokerOptions, store: StoreOpti
             stop,
             data_dir=store.data_dir,
             new_wearer_zone=new_wearer_zone,
+            replica=replica,
         )
     except (BrokerError, StoreError) as error:
         raise click.ClickException(str(error)) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from analytics.store.share import Share
 from trunkline.options import (
     BrokerOptions,
     StoreOptions,
@@ -40,6 +41,14 @@ from trunkline.options import (
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML file of pseudonyms and Apprise addresses: alerts go to those phones too.",
 )
+@click.option(
+    "--shard",
+    envvar="TRUNKLINE_SHARD",
+    default="1/1",
+    show_default=True,
+    metavar="N/OF",
+    help="Work for one share of the wearers; run a worker for each, 1/4 to 4/4.",
+)
 @broker_options
 @store_options
 def command(
@@ -47,6 +56,7 @@ def command(
     live_state: bool,
     home_assistant: bool,
     notify_file: Path | None,
+    shard: str,
     broker: BrokerOptions,
     store: StoreOptions,
 ) -> None:
@@ -55,6 +65,9 @@ def command(
     Runs until it is stopped; what it missed while it was not running is made up for. Every day
     that is over is audited: see `trunkline audit`. Alerts are given to wearers who want them; the
     broker is used with --live-state only, for the live state and the alerts.
+
+    Several workers divide the wearers by --shard; who is in which share depends on nothing but the
+    pseudonym and the number of shares, so change that number only while none is running.
 
     \b
     Example: trunkline worker --data-dir /var/lib/trunkline
@@ -73,7 +86,7 @@ def command(
         phones = None if notify_file is None else Phones(read_addresses(notify_file))
     except PhoneError as error:
         raise click.ClickException(str(error)) from error
-    clinic = open_clinic(store)
+    clinic = open_clinic(store, _share(shard))
     samples = open_store(store)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,3 +115,13 @@ def command(
             thread.join()
         samples.close()
         clinic.close()
+
+
+def _share(text: str) -> Share:
+    number, _, of = text.partition("/")
+    try:
+        return Share(int(number), int(of))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no share; write 1/4 to 4/4 for four workers", param_hint="--shard"
+        ) from error

@@ -116,14 +116,16 @@ def server_account(server: Mosquitto) -> Broker:
 
 
 @contextmanager
-def ingest(broker: Broker, store: Store, clinic: Clinic, data_dir: Path) -> Iterator[None]:
+def ingest(
+    broker: Broker, store: Store, clinic: Clinic, data_dir: Path, replica: int | None = None
+) -> Iterator[None]:
     """Ingest in a thread of this process, stopped at the end."""
     stop = threading.Event()
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            run_ingest(broker, store, clinic, stop, data_dir=data_dir)
+            run_ingest(broker, store, clinic, stop, data_dir=data_dir, replica=replica)
         except BaseException as error:
             failed.append(error)
 
