@@ -37,6 +37,7 @@ class Permission(Enum):
     RESEARCHER = "a researcher"
     ADMIN = "an admin"
     WEARER = "may_see() of the <wearer> in the URL"
+    CLINICIAN = "a clinician or admin, and may_see() of the <wearer> in the URL"
 
 
 def requires(
@@ -89,25 +90,27 @@ def check_request() -> ResponseReturnValue | None:
     token = current_user.token
     if token is not None and scope_of(current_app, request.endpoint) not in token.scopes:
         abort(403)
-    if not (_may_see_wearer() if permission is Permission.WEARER else _has_role(permission)):
+    if permission in ABOUT_ONE and not _may_see_wearer():
+        abort(403)
+    if current_user.role not in ROLES[permission]:
         abort(403)
     if token is None and current_app.config["WTF_CSRF_ENABLED"]:
         current_app.extensions["csrf"].protect()
     return None
 
 
-_ROLES: Final = {
+ROLES: Final = {
     Permission.LOGGED_IN: frozenset(Role),
     Permission.PATIENT: frozenset({Role.PATIENT}),
     Permission.STAFF: frozenset(Role) - {Role.PATIENT},
     Permission.INVITES: frozenset({Role.CLINICIAN, Role.ADMIN}),
     Permission.RESEARCHER: frozenset({Role.RESEARCHER}),
     Permission.ADMIN: frozenset({Role.ADMIN}),
+    Permission.WEARER: frozenset(Role),
+    Permission.CLINICIAN: frozenset({Role.CLINICIAN, Role.ADMIN}),
 }
-
-
-def _has_role(permission: Permission) -> bool:
-    return current_user.role in _ROLES[permission]
+ABOUT_ONE: Final = frozenset({Permission.WEARER, Permission.CLINICIAN})
+"""The wearer in the address must be one that the user may see."""
 
 
 def _may_see_wearer() -> bool:

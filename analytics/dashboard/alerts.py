@@ -74,6 +74,7 @@ def save() -> ResponseReturnValue:
         clinic().set_settings(
             wearer.wearer,
             dataclasses.replace(wearer.settings, alerts_on="on" in request.form),
+            by=current_user.name,
         )
         clinic().audit(current_user.name, "alert settings", wearer.wearer)
     flash(gettext("Saved"))

@@ -20,7 +20,9 @@ from analytics.dashboard import (
     association,
     auth,
     calibration,
+    clinical,
     clinician,
+    compare,
     errors,
     headers,
     invitations,
@@ -28,6 +30,12 @@ from analytics.dashboard import (
     language_choice,
     live,
     patient,
+    quality,
+    report,
+    roster,
+    signals,
+    trends,
+    wearer_tabs,
     words,
 )
 from analytics.dashboard.access import Permission, ViewLog, check_request, requires
@@ -35,6 +43,25 @@ from analytics.dashboard.readings import Readings
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
 
+_PAGES = (
+    auth,
+    language_choice,
+    live,
+    account,
+    invitations,
+    patient,
+    alerts,
+    calibration,
+    clinician,
+    signals,
+    trends,
+    association,
+    compare,
+    clinical,
+    quality,
+    report,
+    assets,
+)
 MAX_REQUEST_BYTES = 64 * 1024
 """The largest form has a few hundred bytes."""
 
@@ -67,6 +94,8 @@ def create_app(
     )
     app.extensions["clinic"] = clinic
     app.extensions["readings"] = Readings(store, clinic, clock_ns)
+    app.extensions["roster"] = roster.Roster(store, clinic, clock_ns)
+    app.extensions["free_streams"] = live.free_streams()
     app.extensions["view_log"] = ViewLog(clinic)
     account_of.login_manager.init_app(app)
     requires(Permission.PUBLIC)(app.view_functions["static"])
@@ -74,10 +103,10 @@ def create_app(
     auth.limiter.init_app(app)
     CSRFProtect(app)
     language.register(app)
+    wearer_tabs.register(app)
     headers.register(app, secure=secure_cookies)
     errors.register(app)
-    pages = (account, invitations, patient, alerts, calibration, clinician, association)
-    for module in (auth, language_choice, live, assets, *pages):
+    for module in _PAGES:
         app.register_blueprint(module.blueprint)
     api.install(app)
     app.add_url_rule("/health", "health", _health)

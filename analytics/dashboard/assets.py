@@ -13,7 +13,7 @@ from analytics.dashboard.access import Permission, requires
 
 blueprint = Blueprint("assets", __name__)
 
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
 
 
 def asset_url(name: str) -> str:
@@ -23,7 +23,7 @@ def asset_url(name: str) -> str:
 
 @cache
 def _digest(name: str) -> str:
-    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
 
 
 @blueprint.get("/service-worker.js")

@@ -52,6 +52,7 @@ def show(wearer: str) -> ResponseReturnValue:
     return render_template(
         "association.html",
         wearer=wearer,
+        tab="association",
         found=found,
         first=first.date,
         days=DAYS,

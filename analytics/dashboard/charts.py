@@ -297,3 +297,26 @@ def _titles() -> tuple[str, str, str]:
         gettext("Movements"),
         gettext("Symptoms, strength 0 to 10"),
     )
+
+
+def dots(
+    name: str, caption: str, columns: Columns, values: Sequence[float | None], digits: int
+) -> Chart:
+    """One value in each column on an axis that shows its range; gaps stay gaps."""
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
+    room = max(high - low, abs(high) * 0.1, 10.0**-digits) * 0.15
+    low, high = low - room, high + room
+
+    def y(value: float) -> float:
+        return PLOT_PX * (1 - (value - low) / (high - low))
+
+    points = [
+        Point("value", columns.middle(n), y(v), f"{columns.names[n]}: {number(v, digits)}")
+        for n, v in enumerate(values)
+        if v is not None
+    ]
+    ticks = tuple((y(value), number(value, digits)) for value in (low, (low + high) / 2, high))
+    return Chart(
+        id=name, caption=caption, points=tuple(points), x_ticks=columns.x_ticks, y_ticks=ticks
+    )

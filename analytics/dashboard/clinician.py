@@ -1,67 +1,158 @@
-"""Pages for clinicians: every wearer at a glance, and one wearer's week."""
+"""Pages for clinicians: every wearer at a glance, one wearer's weeks, and one day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from analytics.dashboard import charts, tables
-from analytics.dashboard.access import Permission, clinic, readings, requires
+from analytics.dashboard import charts, periods, tables
+from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
 from analytics.dashboard.diary import text_of
-from analytics.dashboard.live import now_json
-from analytics.dashboard.readings import COMPARED_DAYS
+from analytics.dashboard.heat import MEASURES, heat
+from analytics.dashboard.language import clock, gettext, short_day
+from analytics.dashboard.live import page_state
 from analytics.dashboard.ribbon import ribbon
+from analytics.dashboard.roster import BASELINE_DAYS, ORDERS, RECENT_DAYS, Row, in_order
 from analytics.dashboard.wanted import day_of, zone_of
-from analytics.dashboard.words import local
-from analytics.exposure.days import Day
-from analytics.exposure.summary import Exposure
+from analytics.dashboard.words import ago, local
+from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.summary import DayExposure
+from analytics.store.records import DiaryEntry
 
 blueprint = Blueprint("clinician", __name__)
 
-WEEK = 7
-ENOUGH_MIN = 60.0
-"""A day with less wear than this says nothing about a habit and is left out of the comparison."""
+WEEK: Final = 7
+WEEKS_SHOWN: Final = 8
+FALLING_FIRST: Final = frozenset({"flags", "worn", "slouched", "change", "pain"})
+MAX_FILTER: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One wearer in the list."""
+class Stretch:
+    """Consecutive days and what was felt in them."""
 
-    wearer: str
-    now: dict[str, Any]
-    exposure: Exposure
-    change_min_per_h: float | None
-    """Slouched minutes per worn hour today less the mean of the previous days"""
-    compared_days: int
+    days: list[DayExposure]
+    diary: list[DiaryEntry]
 
 
 @blueprint.get("/wearers")
 @requires(Permission.STAFF)
 def wearers() -> ResponseReturnValue:
-    """Every wearer that this user may see."""
-    ids = clinic().visible_wearers(current_user.name)
-    current_app.extensions["view_log"].page(current_user.name, ids, "list")
+    """Every wearer that this user may see, those that need a look first."""
+    order, way = request.args.get("order", "flags"), request.args.get("way", "")
+    wanted, flagged = request.args.get("name", "")[:MAX_FILTER], "flagged" in request.args
+    if order not in ORDERS or way not in {"", "up", "down"}:
+        abort(404)
+    falling = way == "down" if way else order in FALLING_FIRST
+    visible = set(clinic().visible_wearers(current_user.name))
+    people = [
+        person
+        for person in clinic().wearers()
+        if person.wearer in visible and wanted.lower() in person.wearer.lower()
+    ]
+    view_log().page(current_user.name, [person.wearer for person in people], "list")
+    rows = current_app.extensions["roster"].rows(people)
+    rows = [row for row in rows if row.flags or not flagged]
+    zones = {person.wearer: person.time_zone for person in people}
     return render_template(
-        "wearers.html", compared_days=COMPARED_DAYS, rows=[_row(wearer) for wearer in ids]
+        "wearers.html",
+        rows=in_order(rows, order, falling=falling),
+        seen={row.wearer: _seen(row) for row in rows},
+        zones=zones,
+        granted=len(visible),
+        order=order,
+        falling=falling,
+        falling_first=FALLING_FIRST,
+        name=wanted,
+        flagged=flagged,
+        recent_days=RECENT_DAYS,
+        baseline_days=BASELINE_DAYS,
     )
+
+
+def _seen(row: Row) -> str:
+    if row.last_seen_ns is None:
+        return gettext("never seen")
+    return ago(max(0, readings().clock_ns() - row.last_seen_ns) / NS_PER_S)
 
 
 @blueprint.get("/wearers/<wearer>")
 @requires(Permission.WEARER)
 def wearer(wearer: str) -> ResponseReturnValue:
-    """The last seven days, today chosen."""
-    return _week(wearer, readings().today(zone_of(wearer)))
+    """Eight weeks: what changed, when in the day, and what was felt."""
+    measure = request.args.get("heat", "slouched")
+    if measure not in MEASURES:
+        abort(404)
+    view_log().page(current_user.name, [wearer], "weeks")
+    today = readings().today(zone_of(wearer))
+    whole = stretch(wearer, today.plus(1 - WEEK * WEEKS_SHOWN), today)
+    half = len(whole.days) // 2
+    middle_ns = today.plus(1 - half).start_ns
+    before = [entry for entry in whole.diary if entry.at_ns < middle_ns]
+    after = [entry for entry in whole.diary if entry.at_ns >= middle_ns]
+    return render_template(
+        "wearer.html",
+        wearer=wearer,
+        tab="weeks",
+        now=page_state(wearer),
+        days=whole.days,
+        half=half,
+        lines=periods.lines((whole.days[:half], before), (whole.days[half:], after)),
+        heat=heat(whole.days, measure),
+        measures={name: word for name, (word, _, _) in MEASURES.items()},
+        charts=charts.of_days(whole.days, whole.diary, today.zone, "weeks"),
+        by_day=tables.exposure_by_day(whole.days),
+        movements_by_day=tables.movements_by_day(whole.days),
+        symptoms=_in_words(whole.diary, today),
+    )
 
 
 @blueprint.get("/wearers/<wearer>/<on>")
 @requires(Permission.WEARER)
 def wearer_on(wearer: str, on: str) -> ResponseReturnValue:
-    """Seven days with the given one (YYYY-MM-DD) among them and chosen."""
-    return _week(wearer, day_of(on, zone_of(wearer)))
+    """A day (YYYY-MM-DD) and the seven days that it is among."""
+    day = day_of(on, zone_of(wearer))
+    view_log().page(current_user.name, [wearer], f"week {day.date}")
+    found = readings()
+    today = found.today(day.zone)
+    week = seven_days(day, today)
+    chosen = found.day(wearer, day)
+    around = stretch(wearer, week[0], week[-1])
+    day_diary = [e for e in around.diary if day.start_ns <= e.at_ns < day.end_ns]
+    return render_template(
+        "week.html",
+        wearer=wearer,
+        tab="day",
+        now=page_state(wearer),
+        day=day,
+        today=today,
+        week=week,
+        chosen=chosen.exposure,
+        ribbon=ribbon(day, chosen.line, day_diary, chosen.items),
+        day_charts=charts.of_hours(chosen.exposure, day_diary, day.zone),
+        week_charts=charts.of_days(around.days, around.diary, day.zone, "week"),
+        by_day=tables.exposure_by_day(around.days),
+        by_hour=tables.exposure_by_hour(chosen.exposure),
+        movements_by_day=tables.movements_by_day(around.days),
+        movements_by_hour=tables.movements_by_hour(chosen.exposure),
+        symptoms=_in_words(around.diary, day),
+        alerts=[
+            (local(alert.at_ns, day.zone), alert.text)
+            for alert in clinic().alerts(wearer, day.start_ns, day.end_ns)
+        ],
+    )
+
+
+def stretch(wearer: str, first: Day, last: Day) -> Stretch:
+    """The days first .. last with their diary."""
+    days = [first.plus(n) for n in range((last.date - first.date).days + 1)]
+    return Stretch(
+        readings().days(wearer, days), clinic().diary(wearer, first.start_ns, last.end_ns)
+    )
 
 
 def seven_days(day: Day, today: Day) -> tuple[Day, ...]:
@@ -71,60 +162,10 @@ def seven_days(day: Day, today: Day) -> tuple[Day, ...]:
     return tuple(last.plus(-n) for n in reversed(range(WEEK)))
 
 
-def _week(wearer: str, day: Day) -> ResponseReturnValue:
-    current_app.extensions["view_log"].page(current_user.name, [wearer], f"week {day.date}")
-    found = readings()
-    today = found.today(day.zone)
-    week = seven_days(day, today)
-    days = {each.date: found.day(wearer, each) for each in week}
-    chosen = days[day.date]
-    exposures = [reading.exposure for reading in days.values()]
-    week_diary = clinic().diary(wearer, week[0].start_ns, week[-1].end_ns)
-    day_diary = [e for e in week_diary if day.start_ns <= e.at_ns < day.end_ns]
-    return render_template(
-        "week.html",
-        wearer=wearer,
-        day=day,
-        today=today,
-        week=week,
-        now=now_json(found.now(wearer), found.clock_ns(), day.zone),
-        chosen=chosen.exposure,
-        ribbon=ribbon(day, chosen.line, day_diary, chosen.items),
-        day_charts=charts.of_hours(chosen.exposure, day_diary, day.zone),
-        week_charts=charts.of_days(exposures, week_diary, day.zone, "week"),
-        by_day=tables.exposure_by_day(exposures),
-        by_hour=tables.exposure_by_hour(chosen.exposure),
-        movements_by_day=tables.movements_by_day(exposures),
-        movements_by_hour=tables.movements_by_hour(chosen.exposure),
-        symptoms=[(local(e.at_ns, day.zone), text_of(e)) for e in week_diary],
-    )
-
-
-def _row(wearer: str) -> Row:
-    found, zone = readings(), zone_of(wearer)
-    today = found.today(zone)
-    exposure = found.day(wearer, today).exposure.exposure
-    change, compared = change_against(exposure, found.before(wearer, today))
-    return Row(
-        wearer=wearer,
-        now=now_json(found.now(wearer), found.clock_ns(), zone),
-        exposure=exposure,
-        change_min_per_h=change,
-        compared_days=compared,
-    )
-
-
-def change_against(today: Exposure, earlier: list[Exposure]) -> tuple[float | None, int]:
-    """Slouched minutes per worn hour, today less the mean of earlier days, and how many of those
-    had enough wear. None when today or all of them have too little."""
-
-    def rate(exposure: Exposure) -> float | None:
-        if exposure.slouched_min is None or (exposure.worn_min or 0) < ENOUGH_MIN:
-            return None
-        return exposure.per_worn_hour(exposure.slouched_min.mid)
-
-    rates = [value for value in map(rate, earlier) if value is not None]
-    now = rate(today)
-    if now is None or not rates:
-        return None, len(rates)
-    return now - sum(rates) / len(rates), len(rates)
+def _in_words(diary: list[DiaryEntry], day: Day) -> list[tuple[Any, str, str]]:
+    """(time, when in words, what) of each entry."""
+    found = []
+    for entry in diary:
+        at = local(entry.at_ns, day.zone)
+        found.append((at, f"{short_day(at.date())}, {clock(at)}", text_of(entry)))
+    return found

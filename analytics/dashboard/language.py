@@ -79,9 +79,9 @@ def gettext(text: str, **values: object) -> str:
 
 
 def ngettext(one: str, many: str, n: int, **values: object) -> str:
-    """The same of a text that depends on a number, which it may name as `%(n)d`."""
+    """The same of a text that depends on a number, which it may name as `%(num)d`."""
     found: str = translations(locale().language).ungettext(one, many, n)
-    return found % {"n": n, **values}
+    return found % {"num": n, **values}
 
 
 def lazy(text: str) -> LazyString:

@@ -13,15 +13,23 @@ from collections.abc import Iterator
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, stream_with_context
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    jsonify,
+    render_template,
+    request,
+    stream_with_context,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.alert_watch import settings_of
 from analytics.dashboard import words
-from analytics.dashboard.access import Permission, clinic, requires
+from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
 from analytics.dashboard.language import clock, gettext, short_day
-from analytics.dashboard.readings import Now, Readings
+from analytics.dashboard.readings import Now
 from analytics.dashboard.timers import timers
 from analytics.exposure.days import NS_PER_S
 
@@ -38,24 +46,31 @@ SIGN_OF_LIFE: Final = 5
 """A stream that has nothing to say sends a comment after so many looks, so that the server notices
 when the reader has gone."""
 
-_free_streams = threading.BoundedSemaphore(MAX_STREAMS)
+MOST_AT_ONCE: Final = 60
+"""Rows of the list that a screen can show."""
+
+
+def free_streams() -> threading.BoundedSemaphore:
+    """Counts the streams of one app."""
+    return threading.BoundedSemaphore(MAX_STREAMS)
 
 
 @blueprint.get("/live/<wearer>")
 @requires(Permission.WEARER, background=True)
 def stream(wearer: str) -> ResponseReturnValue:
     """Server-sent events: the state whenever it has changed. 503 when there are too many."""
-    if not _free_streams.acquire(blocking=False):
+    free: threading.BoundedSemaphore = current_app.extensions["free_streams"]
+    if not free.acquire(blocking=False):
         return jsonify(error="Too many pages are open. Ask for the state instead."), 503
     try:
-        current_app.extensions["view_log"].poll(current_user.name, [wearer], "live")
+        view_log().poll(current_user.name, [wearer], "live")
         first = page_state(wearer)
     except BaseException:
-        _free_streams.release()
+        free.release()
         raise
     events = stream_with_context(_events(wearer, first))
     response = Response(events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
-    response.call_on_close(_free_streams.release)
+    response.call_on_close(free.release)
     return response
 
 
@@ -63,8 +78,20 @@ def stream(wearer: str) -> ResponseReturnValue:
 @requires(Permission.WEARER, background=True)
 def once(wearer: str) -> ResponseReturnValue:
     """The same state, once."""
-    current_app.extensions["view_log"].poll(current_user.name, [wearer], "live, asked for")
+    view_log().poll(current_user.name, [wearer], "live, asked for")
     return jsonify(page_state(wearer))
+
+
+@blueprint.get("/live")
+@requires(Permission.STAFF, background=True)
+def some() -> ResponseReturnValue:
+    """wearer -> the state of this moment, for those of `?wearer=..` that the user may see."""
+    asked = set(request.args.getlist("wearer")[:MOST_AT_ONCE])
+    ids = sorted(asked & set(clinic().visible_wearers(current_user.name)))
+    view_log().poll(current_user.name, ids, "list, live")
+    found, now_ns = readings(), readings().clock_ns()
+    zones = {person.wearer: person.time_zone for person in clinic().wearers()}
+    return jsonify({w: now_json(found.now(w), now_ns, ZoneInfo(zones[w])) for w in ids})
 
 
 def _events(wearer: str, state: dict[str, Any]) -> Iterator[str]:
@@ -86,7 +113,7 @@ def _events(wearer: str, state: dict[str, Any]) -> Iterator[str]:
 
 def page_state(wearer: str) -> dict[str, Any]:
     """What the page of one wearer shows of this moment: `now_json`, the figure and the timers."""
-    found: Readings = current_app.extensions["readings"]
+    found = readings()
     person = clinic().wearer(wearer)
     now = found.now(wearer)
     state = now_json(now, found.clock_ns(), ZoneInfo(person.time_zone))

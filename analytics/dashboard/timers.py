@@ -66,8 +66,8 @@ def timers(
         found.append(Timer(gettext("%(posture)s for %(time)s", posture=name, time=time)))
     if now.transitions:
         text = ngettext(
-            "%(n)d change of posture in the last hour",
-            "%(n)d changes of posture in the last hour",
+            "%(num)d change of posture in the last hour",
+            "%(num)d changes of posture in the last hour",
             now.transitions,
         )
         limit = settings.transitions_in_an_hour

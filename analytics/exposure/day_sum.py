@@ -61,6 +61,15 @@ def exposure_of(day: Day, body: Mapping[str, Any]) -> DayExposure | None:
     )
 
 
+def figure_of(body: Mapping[str, Any], name: str) -> float | None:
+    """One figure of a sum without building the rest: minutes or a count of the whole day, of a band
+    its middle. None where it cannot be said, and for a sum of another format."""
+    if body["format"] != FORMAT:
+        return None
+    value = None if body["day"] is None else body["day"][_NAMES.index(name)]
+    return value[0] if isinstance(value, list) else value
+
+
 def _row(exposure: Exposure) -> list[Any] | None:
     if exposure.worn_min is None:
         return None

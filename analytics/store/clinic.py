@@ -14,6 +14,7 @@ from pathlib import Path
 from analytics.store.alerts import Alerts
 from analytics.store.arrivals import Arrivals
 from analytics.store.calibrations import Calibrations
+from analytics.store.clinical import Clinical
 from analytics.store.database import Database
 from analytics.store.deliveries import Deliveries
 from analytics.store.ledger import Ledger
@@ -32,7 +33,9 @@ RECOVERY = (
 )
 
 
-class Clinic(People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts, Calibrations):
+class Clinic(
+    People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts, Calibrations, Clinical
+):
     """One clinic database file, made or migrated on open.
 
     Methods raise StoreError when the file cannot be used, ClinicError for a request that the

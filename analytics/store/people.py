@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable
+from dataclasses import fields
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from analytics.store.database import Database
@@ -81,19 +82,33 @@ class People:
         _check_zone(time_zone)
         self._update_wearer(wearer, "time_zone = ?", (time_zone,))
 
-    def set_settings(self, wearer: str, settings: WearerSettings) -> None:
-        """Replace the personal thresholds; ClinicError when a value is out of range."""
+    def set_settings(self, wearer: str, settings: WearerSettings, by: str = "command line") -> None:
+        """Replace the personal thresholds, and put on record what `by` changed; ClinicError when
+        a value is out of range."""
+        before, now_ns = self.wearer(wearer).settings, time.time_ns()
+        changes = [
+            (wearer, now_ns, by, field.name, getattr(before, field.name), value)
+            for field in fields(settings)
+            if (value := getattr(settings, field.name)) != getattr(before, field.name)
+        ]
         try:
-            self._update_wearer(
-                wearer,
-                "slouch_enter_deg = ?, slouch_bout_min_s = ?, walking_limit_s = ?, alerts_on = ?",
-                (
-                    settings.slouch_enter_deg,
-                    settings.slouch_bout_min_s,
-                    settings.walking_limit_s,
-                    int(settings.alerts_on),
-                ),
-            )
+            with self._db.transaction() as connection:
+                self._update_wearer(
+                    wearer,
+                    "slouch_enter_deg = ?, slouch_bout_min_s = ?, walking_limit_s = ?,"
+                    " alerts_on = ?",
+                    (
+                        settings.slouch_enter_deg,
+                        settings.slouch_bout_min_s,
+                        settings.walking_limit_s,
+                        int(settings.alerts_on),
+                    ),
+                )
+                connection.executemany(
+                    "INSERT INTO limit_change (wearer, at_ns, user, name, old, new)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    changes,
+                )
         except sqlite3.IntegrityError as error:
             raise ClinicError(
                 "settings are out of range: slouch_enter_deg is 0..90 degrees, "

@@ -222,6 +222,31 @@ class GivenAlert:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What a clinician wrote about a wearer, in one of its wordings."""
+
+    id: int
+    wearer: str
+    at_ns: int
+    user: str
+    text: str
+    replaces: int | None
+    """the earlier wording, None for a new note"""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChange:
+    """A field of WearerSettings got another value; None: the detector's own."""
+
+    wearer: str
+    at_ns: int
+    user: str
+    name: str
+    old: float | None
+    new: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Who did what, concerning whom."""
 

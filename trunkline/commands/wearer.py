@@ -162,7 +162,7 @@ def set_(
         raise click.UsageError("nothing to change; see: trunkline wearer set --help")
     with clinic_in(data_dir) as clinic, clinic.transaction():
         settings: WearerSettings = clinic.wearer(wearer).settings
-        clinic.set_settings(wearer, dataclasses.replace(settings, **changes))
+        clinic.set_settings(wearer, dataclasses.replace(settings, **changes), by=operator())
         if time_zone is not None:
             clinic.set_time_zone(wearer, time_zone)
         names = sorted(changes) + (["time_zone"] if time_zone else [])

@@ -1,30 +1,36 @@
-// Live posture of every wearer in the list.
+// What the wearers that can be seen in the list do right now.
 const EVERY_MS = 3000;
+const MOST = 60;
 const list = document.getElementById("wearers");
+const inView = new Set();
 
 function show(row, state) {
   row.dataset.state = state.state;
-  for (const name of ["headline", "seen"]) {
-    row.querySelector(`[data-field=${name}]`).textContent = state[name];
-  }
-  if (state.battery_pct !== null) {
-    row.querySelector("[data-field=battery_pct]").textContent = `${state.battery_pct} %`;
-  }
+  row.querySelector("[data-field=headline]").textContent = state.headline;
+  row.querySelector("[data-field=seen]").textContent = state.seen;
+  if (state.battery_pct !== null) row.querySelector("[data-field=battery_pct]").textContent = `${state.battery_pct} %`;
 }
 
-async function poll() {
-  try {
-    const answer = await fetch(list.dataset.url);
-    if (answer.status === 401) return location.reload();
-    const states = answer.ok ? await answer.json() : {};
-    for (const row of list.querySelectorAll("tr[data-wearer]")) {
-      const state = states[row.dataset.wearer];
-      if (state) show(row, state);
+async function ask() {
+  const rows = [...inView].slice(0, MOST);
+  if (rows.length && !document.hidden) {
+    const query = new URLSearchParams(rows.map((row) => ["wearer", row.dataset.wearer]));
+    try {
+      const answer = await fetch(`${list.dataset.url}?${query}`);
+      if (answer.status === 401 || answer.redirected) return location.reload();
+      const states = answer.ok ? await answer.json() : {};
+      for (const row of rows) if (states[row.dataset.wearer]) show(row, states[row.dataset.wearer]);
+    } catch {
+      for (const row of rows) row.dataset.state = "stale";
     }
-  } catch {
-    for (const row of list.querySelectorAll("tr[data-wearer]")) row.dataset.state = "stale";
   }
-  setTimeout(poll, document.hidden ? 10 * EVERY_MS : EVERY_MS);
+  setTimeout(ask, EVERY_MS);
 }
 
-if (list) setTimeout(poll, EVERY_MS);
+if (list) {
+  const watcher = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) inView[isIntersecting ? "add" : "delete"](target);
+  });
+  for (const row of list.querySelectorAll("tr[data-wearer]")) watcher.observe(row);
+  setTimeout(ask, 200);
+}

@@ -10,6 +10,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from analytics.accounts import tokens
+from analytics.dashboard import report
 from analytics.dashboard.access import Permission, permission_of, scope_of
 from analytics.dashboard.api import PREFIX
 from analytics.store.records import Role
@@ -28,6 +29,13 @@ RANGES = {
     "dates": "from=2026-06-09&to=2026-06-10",
     "span": "from=2026-06-09T00:00:00Z&to=2026-06-10T00:00:00Z",
 }
+
+
+@pytest.fixture(autouse=True)
+def paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that prints is tried elsewhere; here it would print for everybody."""
+    monkeypatch.setattr(report, "browser", lambda: "a browser")
+    monkeypatch.setattr(report, "printed", lambda *_: b"%PDF")
 
 
 def rules(app: Flask) -> list[tuple[Rule, str]]:
@@ -56,7 +64,8 @@ def test_every_endpoint_says_what_it_requires(site: Site) -> None:
 def test_every_route_about_a_wearer_checks_the_wearer(site: Site) -> None:
     for rule, _ in rules(site.app):
         mark = permission_of(site.app, rule.endpoint)
-        assert ("wearer" in rule.arguments) == (mark is Permission.WEARER), rule
+        about_one = mark in {Permission.WEARER, Permission.CLINICIAN}
+        assert ("wearer" in rule.arguments) == about_one, rule
 
 
 def test_anonymous_is_refused_everywhere(site: Site) -> None:
@@ -90,14 +99,16 @@ OPEN_TO = {
     Permission.INVITES: {Role.CLINICIAN, Role.ADMIN},
     Permission.RESEARCHER: {Role.RESEARCHER},
     Permission.ADMIN: {Role.ADMIN},
+    Permission.WEARER: set(Role),
+    Permission.CLINICIAN: {Role.CLINICIAN, Role.ADMIN},
 }
 LEAVES = {"auth.logout", "account.end_sessions"}
 """These end the session that the walk needs."""
 
 
 def may(user: str, mark: Permission, wearer: str) -> bool:
-    if mark is Permission.WEARER:
-        return SEES.get(user) == wearer
+    if mark in {Permission.WEARER, Permission.CLINICIAN} and SEES.get(user) != wearer:
+        return False
     return USERS[user] in OPEN_TO[mark]
 
 

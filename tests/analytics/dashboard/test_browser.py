@@ -160,6 +160,8 @@ def test_clinician_week_says_what_exposure_says(
     page = opened(DESK)
     log_in(page, "dr-lee")
     page.get_by_role("link", name="anna").click()
+    expect(page.get_by_role("heading", name="When in the day")).to_be_visible()
+    page.get_by_role("link", name="Day", exact=True).click()
     page.get_by_text("Exposure by day, as a table").click()
     page.get_by_text("Movements by day, as a table").click()
     readings = Readings(filled.store, filled.clinic, filled.clock)
@@ -194,10 +196,10 @@ def test_list_is_live(opened: Opened, filled: Site, complaints: list[str]) -> No
     page = opened(DESK)
     log_in(page, "dr-lee")
     row = page.locator("tr[data-wearer=anna]")
-    expect(row).to_have_attribute("data-state", "slouched")
-    filled.clock.now_ns += 3600 * NS_PER_S
+    expect(row).to_have_attribute("data-state", "slouched", timeout=8000)
+    filled.clock.now_ns += 600 * NS_PER_S
     expect(row).to_have_attribute("data-state", "stale", timeout=8000)
-    expect(row).to_contain_text("Last seen 15:00 (1 h ago)")
+    expect(row).to_contain_text("Last seen 15:00 (10 min ago)")
     assert complaints == []
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from analytics.dashboard import charts, language, tables, words
-from analytics.dashboard.clinician import change_against
 from analytics.dashboard.ribbon import Bar, Ribbon, ribbon
 from analytics.exposure.observable import MOVEMENTS
 from analytics.exposure.slouched import Band
@@ -128,15 +127,6 @@ def test_signed(value: float, text: str) -> None:
 )
 def test_ago(age_s: float, text: str) -> None:
     assert words.ago(age_s) == text
-
-
-def test_change_counts_days_with_enough_wear_only() -> None:
-    calm = replace(WORN, slouched_min=Band(20.0, 15.0, 25.0))
-    short = replace(WORN, worn_min=30.0)
-    blind = replace(WORN, slouched_min=None)
-    assert change_against(WORN, [calm, calm, short, blind, NOTHING.exposure]) == (11.0, 2)
-    assert change_against(WORN, [short, NOTHING.exposure]) == (None, 0)
-    assert change_against(short, [calm]) == (None, 1)
 
 
 def test_ribbon_shows_majority_height_and_gaps() -> None:
