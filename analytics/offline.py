@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from analytics.detect.findings import Findings, join
+from analytics.detect.findings import SECOND_NS, Findings, join
+from analytics.detect.gait import step_scale
 from analytics.detect.learning import MountingLearner
 from analytics.detect.parameters import Parameters
 from analytics.pipeline import Pipeline, SensorContext
@@ -73,6 +74,7 @@ def analyse(
             progress(min(1.0, (last_s - first_s) / length_s))
     parts.append(pipeline.finish())
     findings = join(part for part in parts if part is not None)
+    context = replace(context, step_scale=_step_scale(source.header, findings))
     return Analysis(source.header, context, parameters, findings, last_s - (first_s or 0.0))
 
 
@@ -97,6 +99,23 @@ def context_of(source: Source, parameters: Parameters | None = None) -> SensorCo
         has_gyro=header.has_gyro,
         calibration=learner.learned(),
     )
+
+
+def _step_scale(header: Header, findings: Findings | None) -> float | None:
+    """The personal scale, from a walk of known length."""
+    if header.known_walk is None or findings is None:
+        return None
+    start_s, end_s, distance_m = header.known_walk
+    bouts = [
+        bout
+        for bout in findings.walking_bouts
+        if bout.start_ns < end_s * SECOND_NS and bout.end_ns > start_s * SECOND_NS
+    ]
+    seconds = sum(
+        min(end_s, bout.end_ns / SECOND_NS) - max(start_s, bout.start_ns / SECOND_NS)
+        for bout in bouts
+    )
+    return step_scale([piece for bout in bouts for piece in bout.gait], seconds, distance_m)
 
 
 def _calibration(source: Source) -> Calibration:

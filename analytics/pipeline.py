@@ -28,11 +28,13 @@ from analytics.detect.findings import (
     WalkingBout,
     join,
 )
+from analytics.detect.gait import gait_of
 from analytics.detect.interpret import PostureState, read
 from analytics.detect.observe import Observations, joined, observe
 from analytics.detect.parameters import Parameters
 from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
+from analytics.detect.strides import StrideWindows
 from analytics.signal.angles import angles_of
 from analytics.signal.calibration import Calibration
 from analytics.signal.frames import Readings
@@ -62,6 +64,8 @@ class SensorContext:
     rate_hz: float
     has_gyro: bool
     calibration: Calibration = field(repr=False)
+    step_scale: float | None = None
+    """True step length over the pendulum's, from a known walk; None without one."""
 
     @property
     def site(self) -> Site:
@@ -99,6 +103,8 @@ class _State:
     posture: PostureState = field(default_factory=PostureState)
     slouch: SlouchState = field(default_factory=SlouchState)
     bouts: BoutState = field(default_factory=BoutState)
+    strides: StrideWindows = field(default_factory=StrideWindows.none)
+    """Those that may belong to a bout that is open."""
     not_worn: bool = False
 
 
@@ -345,18 +351,28 @@ class Pipeline:
     ) -> tuple[WalkingBout, ...]:
         """Bouts that ended; None: the segment has ended, and with it a bout that is open."""
         none = np.empty(0)
-        return tuple(
-            bouts(
-                self._next_s if seen is None else seen.first_s,
-                walking,
-                none if seen is None else seen.regularity,
-                none.astype(np.int64) if seen is None else seen.step_ns,
-                self._state.bouts,
-                steps=self.parameters.steps,
-                walking_parameters=self.parameters.walking,
-                ends=seen is None,
-            )
+        state, p = self._state, self.parameters
+        found = bouts(
+            self._next_s if seen is None else seen.first_s,
+            walking,
+            none if seen is None else seen.regularity,
+            none.astype(np.int64) if seen is None else seen.step_ns,
+            state.bouts,
+            steps=p.steps,
+            walking_parameters=p.walking,
+            ends=seen is None,
         )
+        if seen is not None:
+            state.strides = StrideWindows.joined([state.strides, seen.strides])
+        out = []
+        for bout in found:
+            inside = state.strides.between(bout.start_ns / SECOND_NS, bout.end_ns / SECOND_NS)
+            out.append(replace(bout, gait=gait_of(inside, p.strides.turning_deg, p.gait)))
+        if seen is not None:
+            open_s = state.bouts.start_s
+            keep_s = seen.first_s + seen.seconds if open_s is None else open_s
+            state.strides = state.strides.between(keep_s - CONTEXT_S, np.inf)
+        return tuple(out)
 
     def _close_episodes(self) -> None:
         if not self._readings:

@@ -65,6 +65,8 @@ class Header:
     """Interval [s] in which the wearer was quiet and upright."""
     reference_posture: str | None = None
     """standing or sitting: the posture during `upright_reference`."""
+    known_walk: tuple[float, float, float] | None = None
+    """start [s], end [s] and length [m] of a straight walk that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Recording:
             axes=self.axes,
             upright_reference=self.upright_reference,
             reference_posture=self.reference_posture,
+            known_walk=_known_walk(self.meta, Path(self.recording_id)),
         )
 
     @property
@@ -154,6 +157,7 @@ class RecordingFile:
             axes=_axes(meta, self.path),
             upright_reference=_interval(meta, self.path),
             reference_posture=_text(meta, "reference_posture", self.path),
+            known_walk=_known_walk(meta, self.path),
         )
 
     @property
@@ -395,3 +399,20 @@ def _interval(meta: Mapping[str, Any], path: Path) -> tuple[float, float] | None
             f"{path.name}: upright_reference must be [start_s, end_s]; correct the metadata"
         )
     return float(value[0]), float(value[1])
+
+
+def _known_walk(meta: Mapping[str, Any], path: Path) -> tuple[float, float, float] | None:
+    value = meta.get("known_walk")
+    if value is None:
+        return None
+    if (
+        not isinstance(value, (list, tuple))
+        or len(value) != 3
+        or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in value)
+        or not value[0] < value[1]
+        or not 1.0 <= value[2] <= 1000.0
+    ):
+        raise RecordingError(
+            f"{path.name}: known_walk must be [start_s, end_s, metres]; correct the metadata"
+        )
+    return float(value[0]), float(value[1]), float(value[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from analytics.detect.findings import (
     Timeline,
     WalkingBout,
 )
+from analytics.detect.gait import GaitParameters, GaitSign, asymmetry, gait_signs
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
 from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, REPEATABLE_DEG
@@ -55,8 +57,10 @@ def document(
             if findings
             else []
         ),
-        "walking_bouts": [_timed_bout(b) for b in findings.walking_bouts] if findings else [],
-        "gait_signs": [],
+        "walking_bouts": [_timed_bout(b, context) for b in findings.walking_bouts]
+        if findings
+        else [],
+        "gait_signs": _gait_signs(findings, context, parameters.gait),
         "respiration": (
             [_timed(b, breathing_body(b)) for b in findings.breathing] if findings else []
         ),
@@ -79,7 +83,8 @@ def results(findings: Findings, context: SensorContext) -> list[Result]:
         for e in findings.slouch_episodes
     ]
     out += [
-        Result("walking_bout", b.start_ns, b.end_ns, bout_body(b)) for b in findings.walking_bouts
+        Result("walking_bout", b.start_ns, b.end_ns, bout_body(b, context.step_scale))
+        for b in findings.walking_bouts
     ]
     out += [
         Result("respiration", b.start_ns, b.end_ns, breathing_body(b)) for b in findings.breathing
@@ -227,17 +232,62 @@ def slouch_body(episode: SlouchEpisode, context: SensorContext) -> dict[str, Any
     }
 
 
-def bout_body(bout: WalkingBout) -> dict[str, Any]:
-    """JSON of a walking bout without its times; steps in seconds from the bout's start."""
+def bout_body(bout: WalkingBout, step_scale: float | None = None) -> dict[str, Any]:
+    """JSON of a walking bout without its times; steps in seconds from the bout's start.
+
+    step_scale: see SensorContext; without it lengths and speeds are a trend only.
+    """
+    steady = [(g.step_length_m, g.stride_time_s, g.strides) for g in bout.gait if g.step_length_m]
+    length_m = speed_mps = None
+    if steady:
+        lengths, times, strides = np.array(steady).T
+        length_m = float(lengths @ strides / strides.sum()) * (step_scale or 1.0)
+        speed_mps = 2.0 * length_m / float(times @ strides / strides.sum())
+    unequal = asymmetry(bout.gait, GaitParameters())
     return {
         "step_count": len(bout.step_ns),
         "cadence_spm": _rounded(bout.cadence_spm, 1),
-        "step_length_m": None,
-        "walking_speed_mps": None,
-        "step_time_asymmetry_pct": None,
+        "step_length_m": _rounded(length_m, 3),
+        "step_length_calibrated": None if length_m is None else step_scale is not None,
+        "walking_speed_mps": _rounded(speed_mps, 3),
+        "step_time_asymmetry_pct": None if unequal is None else _rounded(unequal.value, 1),
         "step_regularity": _rounded(bout.step_regularity, 2),
         "step_times_s": [round(float(v), 3) for v in (bout.step_ns - bout.start_ns) / SECOND_NS],
         "prolonged": bout.prolonged,
+        "gait": [{k: _number(v) for k, v in asdict(piece).items()} for piece in bout.gait],
+    }
+
+
+def _number(value: float | int | None) -> float | int | None:
+    return value if isinstance(value, int) else _rounded(value, 4)
+
+
+def _gait_signs(
+    findings: Findings | None, context: SensorContext, p: GaitParameters
+) -> list[dict[str, Any]]:
+    """The figures of all walks of a recording."""
+    bouts = [b for b in findings.walking_bouts if b.gait] if findings else []
+    if not bouts:
+        return []
+    span = {
+        "start_s": round(bouts[0].start_ns / SECOND_NS, 3),
+        "end_s": round(bouts[-1].end_ns / SECOND_NS, 3),
+    }
+    pieces = [piece for bout in bouts for piece in bout.gait]
+    return [span | sign_body(sign) for sign in gait_signs(pieces, context.step_scale, p)]
+
+
+def sign_body(sign: GaitSign) -> dict[str, Any]:
+    """JSON of a figure of the gait: value and 95 % interval."""
+    pooled = sign.pooled
+    return {
+        "kind": sign.kind,
+        "unit": sign.unit,
+        "value": _rounded(pooled.value, 3),
+        "low": _rounded(pooled.low, 3),
+        "high": _rounded(pooled.high, 3),
+        "strides": round(pooled.strides),
+        "calibrated": sign.calibrated,
     }
 
 
@@ -259,9 +309,9 @@ def _timed(item: Item, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _timed_bout(bout: WalkingBout) -> dict[str, Any]:
+def _timed_bout(bout: WalkingBout, context: SensorContext) -> dict[str, Any]:
     steps = [round(float(v), 3) for v in bout.step_ns / SECOND_NS]
-    return _timed(bout, {**bout_body(bout), "step_times_s": steps})
+    return _timed(bout, {**bout_body(bout, context.step_scale), "step_times_s": steps})
 
 
 def _timeline(parts: Sequence[Timeline]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.detect.gait import WalkGait
 from analytics.signal.neutral import NeutralShift
 
 SECOND_NS: Final = 1_000_000_000
@@ -136,6 +137,8 @@ class WalkingBout:
     step_regularity: float | None
     """Autocorrelation at one step, 0 .. 1."""
     prolonged: bool = False
+    gait: tuple[WalkGait, ...] = ()
+    """Steady, straight walking in it, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)

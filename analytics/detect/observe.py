@@ -18,6 +18,7 @@ from analytics.detect.respiration import Breaths, respiration
 from analytics.detect.rhythm import rhythmic_seconds
 from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
+from analytics.detect.strides import StrideWindows, stride_windows
 from analytics.detect.walking import walking_seconds
 from analytics.signal.frames import MOTION_HZ, Frames
 from analytics.signal.masks import runs
@@ -47,6 +48,8 @@ class Observations:
     """(n,) foot contacts."""
     regularity: NDArray[np.float64]
     """(seconds,) autocorrelation at one step, NaN outside walking."""
+    strides: StrideWindows
+    """Steady walking."""
     activity: NDArray[np.float64]
     """(seconds * MOTION_HZ) rad/s, see signal.motion."""
     pulses: tuple[Pulse, ...]
@@ -113,6 +116,7 @@ def observe(
         up=motion.up[:, ticks],
         step_ns=steps.step_ns[owned],
         regularity=steps.regularity[seconds],
+        strides=stride_windows(frames, walking, start_s, stop_s, parameters.strides),
         activity=motion.activity[ticks],
         pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
         dips=tuple(d for d in sinks if low <= d.bottom < high),
@@ -134,6 +138,7 @@ def joined(parts: Sequence[Observations]) -> Observations:
         up=np.concatenate([part.up for part in parts], axis=1),
         step_ns=np.concatenate([part.step_ns for part in parts]),
         regularity=np.concatenate([part.regularity for part in parts]),
+        strides=StrideWindows.joined([part.strides for part in parts]),
         activity=np.concatenate([part.activity for part in parts]),
         pulses=tuple(p for part in parts for p in part.pulses),
         dips=tuple(d for part in parts for d in part.dips),

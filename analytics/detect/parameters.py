@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from analytics.detect.dips import DipParameters
 from analytics.detect.excursions import ExcursionParameters
+from analytics.detect.gait import GaitParameters
 from analytics.detect.guided_parameters import GuidedParameters
 from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
@@ -20,6 +21,7 @@ from analytics.detect.respiration import RespirationParameters
 from analytics.detect.rhythm import RhythmParameters
 from analytics.detect.slouch import SlouchParameters
 from analytics.detect.steps import StepParameters
+from analytics.detect.strides import StrideParameters
 from analytics.detect.walking import WalkingParameters
 from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
@@ -52,6 +54,8 @@ class Parameters:
     slouch: SlouchParameters = field(default_factory=SlouchParameters)
     steps: StepParameters = field(default_factory=StepParameters)
     walking: WalkingParameters = field(default_factory=WalkingParameters)
+    strides: StrideParameters = field(default_factory=StrideParameters)
+    gait: GaitParameters = field(default_factory=GaitParameters)
     quiet: QuietParameters = field(default_factory=QuietParameters)
     respiration: RespirationParameters = field(default_factory=RespirationParameters)
 

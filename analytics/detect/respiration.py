@@ -24,6 +24,7 @@ from analytics.detect.quiet import SLOW_HZ, slow_signals
 from analytics.signal.frames import Frames
 from analytics.signal.masks import runs
 from analytics.signal.parameter import parameter
+from analytics.signal.repetition import first_top
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,25 +227,8 @@ def _rates_of(
     share = variance[:, -1] / np.maximum(variance.sum(axis=1), 1e-30)
     clear = share >= band.least_share
     clear &= variance[:, -1] >= np.radians(p.least_swing_deg) ** 2
-    lag, confidence = _first_top(repeats, int(SLOW_HZ / band.fastest_hz), p.first_share)
+    lag, confidence = first_top(repeats, int(SLOW_HZ / band.fastest_hz), p.first_share)
     missing = max(0.0, 1.0 - n / SLOW_HZ / p.tile_s)
     clear &= confidence >= band.least_confidence + p.short_extra * missing
     rate = np.where(clear, 60.0 * SLOW_HZ / lag, np.nan)
     return list(zip(rate.tolist(), np.minimum(confidence, 1.0).tolist(), strict=True))
-
-
-def _first_top(
-    repeats: NDArray[np.float64], shortest: int, first_share: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lag, with a fraction, and height of the first high local maximum of each row.
-
-    Rows begin at lag zero; a row without a maximum has height 0.
-    """
-    inner = repeats[:, shortest:-1]
-    top = (inner >= repeats[:, shortest - 1 : -2]) & (inner >= repeats[:, shortest + 1 :])
-    height = np.where(top, inner, 0.0)
-    first = np.argmax(height >= first_share * height.max(axis=1, keepdims=True), axis=1)
-    rows, at = np.arange(len(repeats)), first + shortest
-    before, middle, after = repeats[rows, at - 1], repeats[rows, at], repeats[rows, at + 1]
-    bend = np.minimum(before - 2.0 * middle + after, -1e-12)
-    return at + np.clip(0.5 * (before - after) / bend, -0.5, 0.5), height[rows, first]
