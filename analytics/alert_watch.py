@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from analytics.exposure.alerts import AlertSettings, AlertSettingsError, Memory, decide, text
+from analytics.exposure.alerts import FELT, AlertSettings, AlertSettingsError, Memory, decide, text
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.present import HOUR_NS, present
 from analytics.exposure.timeline import timeline
@@ -100,7 +100,9 @@ class AlertWatch:
         self._memory[name] = memory
         if kind is None:
             return []
-        alert = GivenAlert(name, now_ns, kind, text(kind, now))
+        alert = GivenAlert(
+            name, now_ns, kind, text(kind, now), vibrate=settings.vibrate and kind in FELT
+        )
         alert = dataclasses.replace(alert, id=self._clinic.add_alert(alert))
         for deliver in self._deliver:
             deliver(alert)

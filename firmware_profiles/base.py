@@ -301,6 +301,8 @@ class ProfileInfo:
     """The error table; empty for a sensor that never answers: its settings are read back."""
     backfills: bool = False
     """Whether an agent can fill gaps from that memory: the profile is a Recorder."""
+    vibrates: bool = False
+    """Whether the sensor can have a motor for alerts: the profile is a Vibrator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +353,15 @@ class Profile(Protocol):
     def decoder(self, config: Mapping[str, object]) -> Decoder:
         """A decoder for packets that were captured elsewhere: what `configure` would have found
         out stands in `config` (keys per profile, sensible defaults). Raises ConfigurationError."""
+
+
+@runtime_checkable
+class Vibrator(Protocol):
+    """A profile whose sensor can have a motor. `ProfileInfo.vibrates` says the same to people."""
+
+    def vibrate(self, pulse_ms: int) -> Generator[Step, bytes | None, None]:
+        """Steps for a running stream: let the motor run once, 1..65535 ms. A unit without a motor
+        does nothing."""
 
 
 @runtime_checkable

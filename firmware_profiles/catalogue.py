@@ -47,6 +47,7 @@ def facts(info: ProfileInfo) -> list[tuple[str, str]]:
         ("Finding losses", info.loss_detection),
         ("Battery", info.battery),
         ("Records by itself", _recording(info)),
+        ("Vibrates", "where the unit has a motor" if info.vibrates else "no"),
         ("Refusals", _refusals(info)),
         ("Characteristics", _join(info.characteristics)),
         ("Smallest MTU", f"{info.requires_mtu} bytes"),

@@ -36,6 +36,10 @@ from firmware_profiles.metamotion_registers import (
     FIRMWARE_UUID,
     GYRO,
     GYRO_CHIPS,
+    HAPTIC,
+    HAPTIC_FULL,
+    HAPTIC_MOTOR,
+    HAPTIC_PULSE,
     LOGGER_CLEAR,
     LOGGING,
     NOTIFY_UUID,
@@ -107,7 +111,10 @@ class MetaMotion:
             "not verified on a bench, nor for the S in its case): calibrate after mounting"
         ),
         bench_verified=False,
+        vibrates=True,
         quirks=(
+            "The driver of the motor is on every board, a motor only on some: a board without one "
+            "does nothing.",
             "R, RL and C have a BMI160, S has a BMI270: found out from the board itself, because "
             "the same register numbers mean different data.",
             "Commands are not acknowledged: rate and range are read back.",
@@ -173,6 +180,10 @@ class MetaMotion:
     def stop(self) -> Generator[Step, bytes | None, None]:
         yield from _clear()
         yield Unsubscribe(NOTIFY_UUID)
+
+    def vibrate(self, pulse_ms: int) -> Generator[Step, bytes | None, None]:
+        width = max(1, min(pulse_ms, 0xFFFF)).to_bytes(2, "little")
+        yield _command(HAPTIC, HAPTIC_PULSE, HAPTIC_FULL, *width, HAPTIC_MOTOR)
 
     def decoder(self, config: Mapping[str, object]) -> MetaMotionDecoder:
         """Keys: chip ("BMI160" or "BMI270"; or model, such as "MMS"), range_g, range_dps, rate_hz,

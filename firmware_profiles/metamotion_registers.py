@@ -19,6 +19,11 @@ COMMAND_UUID: Final = "326a9001-85cb-9195-d9dd-464cfbbae75a"
 NOTIFY_UUID: Final = "326a9006-85cb-9195-d9dd-464cfbbae75a"
 FIRMWARE_UUID: Final = "00002a26-0000-1000-8000-00805f9b34fb"
 
+HAPTIC: Final = 8
+"""Drives a motor or a buzzer."""
+HAPTIC_PULSE, HAPTIC_MOTOR, HAPTIC_FULL = 1, 0, 248
+"""Register; its mode, and its duty cycle for 100 % (SDK test_haptic: 08 01 f8 88 13 00 is a motor
+at full strength for 5 s)."""
 ACC, PROCESSOR, EVENT, LOGGING, SETTINGS, GYRO, MAG, FUSION = (
     3,
     9,

@@ -22,7 +22,7 @@ from sensor_agent.state import State
 from sensor_agent.uplink import Uplink
 from wire.batch import Batch
 from wire.ids import check_wearer, new_session
-from wire.messages import AgentState, Birth, Losses, Mark
+from wire.messages import AgentState, Alert, Birth, Losses, Mark
 from wire.topics import Kind, sensor_topic, wearer_topic
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ MAX_PENDING = 1200
 """Batches in memory while the disk takes nothing: 10 minutes of two sensors, below 1 MB."""
 DISK_RETRY_S = 1.0
 POLL_S = 0.05
+STALE_ALERT_NS = 60_000_000_000
+"""An alert that comes later than this speaks of what is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,12 @@ class Agent:
         self._run = self._new_id()
         try:
             self.uplink = Uplink(
-                config.broker, self.outbox, self._run, clock.utc_ns, len(config.sensors)
+                config.broker,
+                self.outbox,
+                self._run,
+                clock.utc_ns,
+                len(config.sensors),
+                alerted=self._on_alert,
             )
         except BaseException:
             self.outbox.close()
@@ -122,6 +129,7 @@ class Agent:
         self._to_report = asyncio.Event()
         self._writing = asyncio.Lock()
         self._disk_problem: str | None = None
+        self._felt_id = 0
         self._told = AgentState.INIT
 
     def mark(self, mark: Mark) -> None:
@@ -284,6 +292,14 @@ class Agent:
             )
             if gone.sensor in self.sessions:
                 self.sessions[gone.sensor].given_up_samples += gone.samples
+
+    def _on_alert(self, alert: Alert) -> None:
+        """The wearer feels it where a sensor has a motor; told twice it is felt once."""
+        age_ns = self._clock.utc_ns() - alert.at_ns
+        if alert.vibrate_ms and alert.id > self._felt_id and abs(age_ns) <= STALE_ALERT_NS:
+            self._felt_id = alert.id
+            felt = [s for s in self.sessions.values() if s.vibrate(alert.vibrate_ms)]
+            log.info("an alert, felt at %d sensors", len(felt))
 
     # --- status ---------------------------------------------------------------------------------
 

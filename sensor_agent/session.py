@@ -20,6 +20,7 @@ from firmware_profiles.base import (
     SampleBlock,
     StreamEnded,
     StreamRequest,
+    Vibrator,
 )
 from firmware_profiles.bulk import decode_all
 from firmware_profiles.registry import match, profile
@@ -139,6 +140,16 @@ class SensorSession:
         self._clock_err_ns: int | None = None
         self._birth: Birth | None = None
         self._found: Profile | None = None
+        self._pulses_ms: asyncio.Queue[int] = asyncio.Queue(1)
+
+    def vibrate(self, pulse_ms: int) -> bool:
+        """Let the sensor's motor run once, now; False when it has none or nothing streams, or it
+        is about to do so already."""
+        can = isinstance(self._found, Vibrator) and self.state is State.STREAMING
+        if can and self._pulses_ms.empty():
+            self._pulses_ms.put_nowait(pulse_ms)
+            return True
+        return False
 
     async def run(self) -> None:
         """Stream until cancelled; then the sensor is told to stop and the rest is handed on."""
@@ -338,7 +349,10 @@ class SensorSession:
 
     async def _stream(self, link: Link, decoder: Decoder) -> None:
         """Take packets until the link is lost, silent, or the sensor ends the stream."""
-        battery = asyncio.create_task(self._watch_battery(link))
+        beside = [
+            asyncio.create_task(self._watch_battery(link)),
+            asyncio.create_task(self._pass_on_pulses(link)),
+        ]
         radio = self._radio
         radio.streams += 1
         began_ns = heard_ns = self._clock.monotonic_ns()
@@ -357,7 +371,8 @@ class SensorSession:
                 await asyncio.sleep(COALESCE_S)
         finally:
             radio.streams -= 1
-            battery.cancel()
+            for task in beside:
+                task.cancel()
             if self._clock.monotonic_ns() - began_ns > STEADY_S * SECOND_NS:
                 self._backoff.reset()
 
@@ -401,6 +416,14 @@ class SensorSession:
             if isinstance(asked, AsksBattery):
                 with suppress(RadioError):  # the stream itself finds out that the link is lost
                     await link.perform(asked.ask_battery())
+
+    async def _pass_on_pulses(self, link: Link) -> None:
+        while True:
+            pulse_ms = await self._pulses_ms.get()
+            found: object = self._found
+            if isinstance(found, Vibrator):
+                with suppress(RadioError):  # the stream itself finds out that the link is lost
+                    await link.perform(found.vibrate(pulse_ms))
 
     async def _end(self, link: Link, found: Profile, decoder: Decoder | None) -> None:
         """Leave the sensor idle if it still listens; hand on what came until then; disconnect,

@@ -18,7 +18,7 @@ from contextlib import suppress
 from sensor_agent.broker import BrokerConfig
 from sensor_agent.connection import Connection, UplinkState
 from sensor_agent.outbox import Message, Outbox, OutboxError
-from wire.messages import AgentState, AgentStatus, Committed, MessageError, Taken
+from wire.messages import AgentState, AgentStatus, Alert, Committed, MessageError, Taken
 from wire.topics import ROOT, Kind, TopicError, parse, wearer_topic
 
 __all__ = ["Uplink", "UplinkState"]
@@ -74,11 +74,15 @@ class Uplink:
         run: str,
         utc_ns: Callable[[], int],
         sensors: int = 1,
+        *,
+        alerted: Callable[[Alert], None] = lambda _: None,
     ) -> None:
-        """`run`: ULID of this run of the agent; `sensors`: how many it has. BrokerConfigError."""
+        """`run`: ULID of this run of the agent; `sensors`: how many it has; `alerted` is told the
+        wearer's alerts. BrokerConfigError."""
         self.committed_batches = self.committed_samples = 0
         """What the store has taken since the start."""
         self._outbox, self._run, self._utc_ns = outbox, run, utc_ns
+        self._alerted = alerted
         self._backlog_per_s = max(BACKLOG_PER_S, BACKLOG_PER_SENSOR_S * sensors)
         self._state_topic = wearer_topic(outbox.wearer, Kind.AGENT_STATE)
         self._retained: dict[str, bytes] = {}
@@ -104,6 +108,7 @@ class Uplink:
             subscriptions=(
                 f"{ROOT}/{outbox.wearer}/+/{Kind.COMMITTED}",
                 wearer_topic(outbox.wearer, Kind.TAKEN),
+                wearer_topic(outbox.wearer, Kind.ALERT),
             ),
             will_topic=self._state_topic,
             will=lambda: self._agent_status(AgentState.LOST),
@@ -376,6 +381,9 @@ class Uplink:
                 return
             if kind is Kind.TAKEN:
                 self._taken |= set(Taken.load(payload).digests)
+            elif kind is Kind.ALERT:
+                self._alerted(Alert.load(payload))
+                return
             elif kind is Kind.COMMITTED:
                 committed = Committed.load(payload)
                 known = self._commits.get(committed.session, -1)

@@ -33,6 +33,8 @@ SYMPTOMS = ("pain", "numbness", "paraesthesia")
 SITES = ("lumbosacral", "iliac_crest", "groin", "other")
 SIDES = ("left", "right", "both")
 MAX_NOTE = 500
+MAX_PULSE_MS = 5000
+"""A motor that runs for longer is a fault."""
 MAX_WORD = 32
 """Characters of a state or quantity, and quantities of a sensor."""
 
@@ -289,6 +291,23 @@ class Taken(_Message):
             all(isinstance(one, str) and len(one) == 16 for one in self.digests),
             "digests are not as they should be",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(_Message):
+    """An alert when it is given."""
+
+    id: int
+    at_ns: int
+    kind: str
+    text: str
+    vibrate_ms: int = 0
+    """How long the sensor's motor should run, where there is one; 0: not at all."""
+
+    def check(self) -> None:
+        _require(0 <= self.at_ns < 2**63, "at_ns is out of range")
+        _require(len(self.kind) <= MAX_WORD and len(self.text) <= MAX_NOTE, "text is too long")
+        _require(0 <= self.vibrate_ms <= MAX_PULSE_MS, "vibrate_ms is out of range")
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,10 @@ def rest() -> ResponseReturnValue:
 
 
 def _from_form(before: AlertSettings, form: Mapping[str, str]) -> AlertSettings:
-    changes: dict[str, Any] = {"kinds": tuple(kind for kind in KINDS if f"kind_{kind}" in form)}
+    changes: dict[str, Any] = {
+        "kinds": tuple(kind for kind in KINDS if f"kind_{kind}" in form),
+        "vibrate": "vibrate" in form,
+    }
     for name, word in NUMBERS.items():
         text = form.get(name, "").strip().replace(",", ".")
         try:

@@ -19,6 +19,8 @@ SLOUCH, WALKING, TRANSITIONS, SILENT, BATTERY = KINDS = (
     "silent",
     "battery",
 )
+FELT: Final = frozenset({SLOUCH, WALKING, TRANSITIONS})
+"""Kinds that are about the wearer and not about the sensor."""
 S_PER_MIN = 60
 NS_PER_S = 1_000_000_000
 MINUTES_OF_DAY = 24 * 60
@@ -52,6 +54,8 @@ class AlertSettings:
     daily_most: int = 6
     rest_min: float = 60.0
     """how long "I rest now" holds, unless it is ended before"""
+    vibrate: bool = True
+    """the sensor itself says it, where it has a motor: kinds in FELT"""
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> Self:

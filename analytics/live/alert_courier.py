@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import threading
@@ -11,11 +10,14 @@ from typing import Final
 
 from analytics.broker import Broker, Client, keep_connected
 from analytics.store.records import GivenAlert
+from wire.messages import Alert
 from wire.topics import Kind, wearer_topic
 
 logger = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 100
+PULSE_MS: Final = 400
+"""Long enough to be felt through a shirt, short enough not to startle."""
 STALE_S: Final = 300
 """An alert that could not be delivered for so long is not news any more."""
 
@@ -56,6 +58,6 @@ class AlertCourier:
 
 
 def message(alert: GivenAlert) -> bytes:
-    """JSON: id, at_ns, kind, text."""
-    said = {"id": alert.id, "at_ns": alert.at_ns, "kind": alert.kind, "text": alert.text}
-    return json.dumps(said, separators=(",", ":")).encode()
+    """JSON, see wire.messages.Alert."""
+    pulse_ms = PULSE_MS if alert.vibrate else 0
+    return Alert(alert.id or 0, alert.at_ns, alert.kind, alert.text, pulse_ms).dump()

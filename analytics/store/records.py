@@ -219,6 +219,8 @@ class GivenAlert:
     kind: str
     text: str
     id: int | None = None
+    vibrate: bool = field(default=False, compare=False)
+    """Whether the sensor's motor may say it; of the moment, not kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from firmware_profiles.base import (
     Quantity,
     SampleBlock,
     StreamRequest,
+    Write,
 )
 from firmware_profiles.metamotion import MetaMotion
 from firmware_profiles.metamotion_packets import PacketPairing
@@ -155,3 +156,13 @@ def test_rotation_that_stays_ahead_tells_of_lost_acceleration() -> None:
 def test_unusable_config_is_refused(config: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         MetaMotion().decoder(config)
+
+
+def test_the_motor_runs_as_in_the_vendors_test() -> None:
+    """SDK test_haptic: full strength for 5 s."""
+    (step,) = MetaMotion().vibrate(5000)
+    assert isinstance(step, Write)
+    assert step.data.hex(" ") == "08 01 f8 88 13 00"
+    (longest,) = MetaMotion().vibrate(10**6)
+    assert isinstance(longest, Write)
+    assert longest.data[3:5] == b"\xff\xff"

@@ -20,6 +20,7 @@ from firmware_profiles.base import (
     Recording,
     SampleBlock,
     StreamEnded,
+    Vibrator,
 )
 from firmware_profiles.movella_dot import MovellaDot
 from firmware_profiles.movella_dot_notes import ACKNOWLEDGE_UUID, CONTROL_UUID, MESSAGE_NOTIFY_UUID
@@ -160,4 +161,5 @@ def test_any_bytes_give_events_or_a_decode_error(data: bytes) -> None:
 def test_the_flag_says_what_the_profile_can() -> None:
     for found in PROFILES.values():
         assert found.info.backfills == isinstance(found, Recorder), found.info.id
+        assert found.info.vibrates == isinstance(found, Vibrator), found.info.id
     assert MovellaDot().info.backfills

@@ -21,13 +21,15 @@ from sensor_agent.broker import BrokerConfig
 from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
+from sensor_agent.virtual.encoders.metamotion import MetaMotionEncoder
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.world import VirtualWorld
 from tests.sensor_agent.broker_side import Ingest, until
 from tests.servers import Mosquitto
+from tests.trunkline.conftest import MqttClient
 from wire.batch import Batch, Flag
-from wire.messages import AgentState, AgentStatus, Birth, Mark, Placement, Status
+from wire.messages import AgentState, AgentStatus, Alert, Birth, Mark, Placement, Status
 from wire.topics import Kind
 
 pytestmark = pytest.mark.mosquitto
@@ -310,3 +312,32 @@ async def test_stop_leaves_the_sensor_idle_within_five_seconds(
     assert asyncio.get_running_loop().time() - began < 5
     assert sensor.encoder.stream is None
     assert not sensor.is_connected
+
+
+async def test_an_alert_is_felt_once_and_not_late(
+    world: VirtualWorld, broker: Mosquitto, tmp_path: Path
+) -> None:
+    sensor = await world.add_sensor("metamotion", motion(50.0, 120))
+    config = SensorConfig("trunk", Placement.T12, "metamotion", sensor.name)
+    server = MqttClient(broker.port, "server", broker.password_file("server").read_text().strip())
+    encoder = sensor.encoder
+    assert isinstance(encoder, MetaMotionEncoder)
+
+    def give(number: int, *, late_s: float = 0.0, vibrate_ms: int = 400) -> None:
+        at_ns = world.clock.utc_ns() - round(late_s * 1e9)
+        alert = Alert(number, at_ns, "slouch", "Sit up or stand?", vibrate_ms)
+        server.publish("trunkline/v1/w1/alert", alert.dump())
+
+    async with agent_running(world, broker, tmp_path / "o.db", config) as bench:
+        await until(lambda: bench.state("trunk") is State.STREAMING and len(sensor.sent) > 5)
+        give(6, late_s=3600.0)
+        give(7, vibrate_ms=0)
+        give(8, vibrate_ms=300)
+        await until(lambda: encoder.pulses_ms == [300])
+        give(8)
+        server.publish("trunkline/v1/w1/alert", b"nonsense")
+        give(9)
+        await until(lambda: len(encoder.pulses_ms) > 1)
+        assert bench.state("trunk") is State.STREAMING
+    assert encoder.pulses_ms == [300, 400]
+    server.close()

@@ -58,6 +58,8 @@ class MetaMotionEncoder:
         self.stream: Stream | None = None
         self.refuse_status: int | None = None
         """Any value keeps rates and ranges as they are."""
+        self.pulses_ms: list[int] = []
+        """How long the motor ran, each time."""
         self.reboot()
 
     def write(self, characteristic: str, data: bytes, mtu: int) -> list[Push]:
@@ -70,6 +72,8 @@ class MetaMotionEncoder:
             self._sensor(module, register, rest)
         elif module == 0x09:
             return self._processor(register, rest)
+        elif (module, register) == (0x08, 1) and len(rest) == 4 and rest[3] == 0:
+            self.pulses_ms.append(int.from_bytes(rest[1:3], "little"))
         return []
 
     def read(self, characteristic: str) -> bytes:

@@ -36,7 +36,7 @@ def test_an_alert_reaches_the_wearers_own_agent_and_nobody_elses(
             client.subscribe("trunkline/v1/#")
         now_ns = time.time_ns()
         courier.deliver(GivenAlert("anna", now_ns - 3600 * 10**9, "walking", "stale", 1))
-        courier.deliver(GivenAlert("anna", now_ns, "slouch", "Sit up?", 2))
+        courier.deliver(GivenAlert("anna", now_ns, "slouch", "Sit up?", 2, vibrate=True))
         thread = threading.Thread(target=courier.run, args=(stop,))
         thread.start()
         try:
@@ -46,7 +46,7 @@ def test_an_alert_reaches_the_wearers_own_agent_and_nobody_elses(
             thread.join(20)
         assert topic == "trunkline/v1/anna/alert"
         assert json.loads(payload) == {
-            "id": 2, "at_ns": now_ns, "kind": "slouch", "text": "Sit up?",
+            "id": 2, "at_ns": now_ns, "kind": "slouch", "text": "Sit up?", "vibrate_ms": 400,
         }  # fmt: skip
         assert clients["ben"].got.empty()
         for client in clients.values():
