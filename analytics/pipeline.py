@@ -35,6 +35,7 @@ from analytics.detect.parameters import Parameters
 from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.detect.strides import StrideWindows
+from analytics.detect.sway import sways
 from analytics.signal.angles import angles_of
 from analytics.signal.calibration import Calibration
 from analytics.signal.frames import Readings
@@ -342,6 +343,7 @@ class Pipeline:
                 slouch_episodes=episodes,
                 walking_bouts=self._bouts(first, posture == Posture.WALKING),
                 breathing=_breathing(first, posture),
+                sway=sways(first.stands, posture, start_s, directed=directed, parameters=p.sway),
                 neutral_shifts=() if shift is None else (shift,),
             )
         )

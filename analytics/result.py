@@ -18,6 +18,7 @@ from analytics.detect.findings import (
     Movement,
     Posture,
     SlouchEpisode,
+    Sway,
     Timeline,
     WalkingBout,
 )
@@ -64,7 +65,7 @@ def document(
         "respiration": (
             [_timed(b, breathing_body(b)) for b in findings.breathing] if findings else []
         ),
-        "sway": [],
+        "sway": [_timed(s, sway_body(s)) for s in findings.sway] if findings else [],
         "quality": quality(findings, context),
         "provenance": {
             "algorithm_version": ALGORITHM_VERSION,
@@ -89,6 +90,7 @@ def results(findings: Findings, context: SensorContext) -> list[Result]:
     out += [
         Result("respiration", b.start_ns, b.end_ns, breathing_body(b)) for b in findings.breathing
     ]
+    out += [Result("sway", s.start_ns, s.end_ns, sway_body(s)) for s in findings.sway]
     out.append(Result("quality", findings.start_ns, findings.end_ns, quality(findings, context)))
     return sorted(out, key=lambda r: (r.start_ns, r.kind))
 
@@ -120,6 +122,8 @@ def observable(context: SensorContext) -> dict[str, bool | str]:
         "slouch": upright if context.placement in OBSERVABLE_AT else "placement",
         "walking": "rate" if site.slow else True,
         "respiration": "rate" if site.slow else True,
+        "sway": movement,
+        "trunk_sway": _with_gyro("rate" if site.slow else True, site),
         "sit_to_stand": movement,
         "stand_to_sit": movement,
         "squat": _with_gyro(movement, site),
@@ -298,6 +302,17 @@ def breathing_body(breathing: Breathing) -> dict[str, Any]:
         "breaths_per_min": _rounded(breathing.breaths_per_min, 1),
         "confidence": _rounded(breathing.confidence, 2),
         "posture": None if posture is Posture.UNKNOWN else posture.word,
+    }
+
+
+def sway_body(sway: Sway) -> dict[str, Any]:
+    """JSON of a quiet stand without its times."""
+    return {
+        "rms_deg": _rounded(sway.rms_deg, 3),
+        "rms_forward_deg": _rounded(sway.rms_forward_deg, 3),
+        "rms_lateral_deg": _rounded(sway.rms_lateral_deg, 3),
+        "path_deg": _rounded(sway.path_deg, 2),
+        "frequency_hz": _rounded(sway.frequency_hz, 3),
     }
 
 

@@ -154,7 +154,24 @@ class Breathing:
     """The wearer's, as far as it is known."""
 
 
-Item = Movement | SlouchEpisode | WalkingBout | Breathing
+@dataclass(frozen=True, slots=True)
+class Sway:
+    """Half a minute of quiet standing."""
+
+    start_ns: int
+    end_ns: int
+    rms_deg: float
+    """RMS of the trunk's tilt about its mean."""
+    rms_forward_deg: float | None
+    rms_lateral_deg: float | None
+    """Its two directions; None where forward is not known."""
+    path_deg: float
+    """Length of the way that the tilt goes."""
+    frequency_hz: float
+    """Frequency of circling that would make that way."""
+
+
+Item = Movement | SlouchEpisode | WalkingBout | Breathing | Sway
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +186,7 @@ class Findings:
     slouch_episodes: tuple[SlouchEpisode, ...] = ()
     walking_bouts: tuple[WalkingBout, ...] = ()
     breathing: tuple[Breathing, ...] = ()
+    sway: tuple[Sway, ...] = ()
     neutral_shifts: tuple[NeutralShift, ...] = ()
     """By the second from which they are corrected."""
 
@@ -184,6 +202,7 @@ class Findings:
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns >= start_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns >= start_ns),
             breathing=tuple(b for b in self.breathing if b.start_ns >= start_ns),
+            sway=tuple(s for s in self.sway if s.start_ns >= start_ns),
             neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s >= first_s),
         )
 
@@ -199,6 +218,7 @@ class Findings:
             slouch_episodes=tuple(e for e in self.slouch_episodes if e.start_ns < end_ns),
             walking_bouts=tuple(b for b in self.walking_bouts if b.start_ns < end_ns),
             breathing=tuple(b for b in self.breathing if b.start_ns < end_ns),
+            sway=tuple(s for s in self.sway if s.start_ns < end_ns),
             neutral_shifts=tuple(n for n in self.neutral_shifts if n.corrected_s < end_s),
         )
 
@@ -223,6 +243,7 @@ def join(parts: Iterable[Findings]) -> Findings | None:
         slouch_episodes=tuple(sorted((e for f in found for e in f.slouch_episodes), key=_start)),
         walking_bouts=tuple(sorted((b for f in found for b in f.walking_bouts), key=_start)),
         breathing=tuple(sorted((b for f in found for b in f.breathing), key=_start)),
+        sway=tuple(sorted((s for f in found for s in f.sway), key=_start)),
         neutral_shifts=tuple(n for f in found for n in f.neutral_shifts),
     )
 

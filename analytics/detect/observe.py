@@ -19,6 +19,7 @@ from analytics.detect.rhythm import rhythmic_seconds
 from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
 from analytics.detect.strides import StrideWindows, stride_windows
+from analytics.detect.sway import QuietStand, quiet_stands
 from analytics.detect.walking import walking_seconds
 from analytics.signal.frames import MOTION_HZ, Frames
 from analytics.signal.masks import runs
@@ -60,6 +61,8 @@ class Observations:
     """Bends and turns of the trunk; in ticks."""
     breaths: tuple[Breaths, ...]
     """Quiet breathing; in seconds."""
+    stands: tuple[QuietStand, ...]
+    """Still half minutes, whatever the posture."""
 
     @property
     def seconds(self) -> int:
@@ -122,6 +125,7 @@ def observe(
         dips=tuple(d for d in sinks if low <= d.bottom < high),
         excursions=tuple(e for e in turns if low <= e.peak < high),
         breaths=respiration(frames, quiet, start_s, stop_s, parameters.respiration),
+        stands=quiet_stands(frames, quiet, start_s, stop_s, parameters.sway),
     )
 
 
@@ -144,6 +148,7 @@ def joined(parts: Sequence[Observations]) -> Observations:
         dips=tuple(d for part in parts for d in part.dips),
         excursions=tuple(e for part in parts for e in part.excursions),
         breaths=tuple(b for part in parts for b in part.breaths),
+        stands=tuple(s for part in parts for s in part.stands),
     )
 
 

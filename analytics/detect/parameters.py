@@ -22,6 +22,7 @@ from analytics.detect.rhythm import RhythmParameters
 from analytics.detect.slouch import SlouchParameters
 from analytics.detect.steps import StepParameters
 from analytics.detect.strides import StrideParameters
+from analytics.detect.sway import SwayParameters
 from analytics.detect.walking import WalkingParameters
 from analytics.signal.grid import GridParameters
 from analytics.signal.mounting import MountingParameters
@@ -58,6 +59,7 @@ class Parameters:
     gait: GaitParameters = field(default_factory=GaitParameters)
     quiet: QuietParameters = field(default_factory=QuietParameters)
     respiration: RespirationParameters = field(default_factory=RespirationParameters)
+    sway: SwayParameters = field(default_factory=SwayParameters)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """{detector: {name: value}}, strict JSON."""

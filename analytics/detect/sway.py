@@ -1,0 +1,116 @@
+"""Sway in quiet standing: size, path and frequency of the trunk's tilt in half a minute.
+
+The measures of Prieto et al. (1996, doi:10.1109/10.532130), taken of the direction of up instead of
+the centre of pressure: RMS distance from the mean, length of the path, and the frequency at which
+the mean distance would have to circle to make that path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.detect.findings import SECOND_NS, Posture, Sway
+from analytics.detect.quiet import SLOW_HZ, slow_signals
+from analytics.signal.frames import Frames
+from analytics.signal.masks import runs
+from analytics.signal.parameter import parameter
+
+
+@dataclass(frozen=True, slots=True)
+class SwayParameters:
+    """Which standing counts."""
+
+    stand_s: int = parameter(
+        30, unit="s", reason="the usual length of a balance test", source="Prieto 1996"
+    )
+    step_s: int = parameter(5, unit="s", reason="where a stand may begin")
+
+
+@dataclass(frozen=True, slots=True)
+class QuietStand:
+    """What half a minute of stillness would say if the wearer stood."""
+
+    start_s: int
+    rms_deg: float
+    rms_forward_deg: float
+    rms_lateral_deg: float
+    path_deg: float
+    frequency_hz: float
+
+
+def quiet_stands(
+    frames: Frames, quiet: NDArray[np.bool_], start_s: int, stop_s: int, p: SwayParameters
+) -> tuple[QuietStand, ...]:
+    """Every still half minute inside [start_s, stop_s); they may overlap."""
+    starts = [
+        at
+        for low, high in runs(quiet).tolist()
+        for at in _starts(frames.first_s + low, frames.first_s + high, start_s, stop_s, p)
+    ]
+    if not starts:
+        return ()
+    tilt_deg = np.degrees(slow_signals(frames)[:2])
+    width = p.stand_s * SLOW_HZ
+    return tuple(
+        _stand(at, tilt_deg[:, (at - frames.first_s) * SLOW_HZ :][:, :width]) for at in starts
+    )
+
+
+def _starts(low: int, high: int, start_s: int, stop_s: int, p: SwayParameters) -> range:
+    low, high = max(low, start_s), min(high, stop_s)
+    return range(-(-low // p.step_s) * p.step_s, high - p.stand_s + 1, p.step_s)
+
+
+def _stand(start_s: int, tilt_deg: NDArray[np.float64]) -> QuietStand:
+    centred = tilt_deg - tilt_deg.mean(axis=1, keepdims=True)
+    square = np.square(centred)
+    path = float(np.hypot(*np.diff(centred, axis=1)).sum())
+    distance = float(np.sqrt(square.sum(axis=0)).mean())
+    seconds = centred.shape[1] / SLOW_HZ
+    forward, lateral = np.sqrt(square.mean(axis=1)).tolist()
+    return QuietStand(
+        start_s=start_s,
+        rms_deg=float(np.sqrt(square.sum(axis=0).mean())),
+        rms_forward_deg=forward,
+        rms_lateral_deg=lateral,
+        path_deg=path,
+        frequency_hz=path / seconds / (2.0 * np.pi * max(distance, 1e-9)),
+    )
+
+
+def sways(
+    stands: Sequence[QuietStand],
+    posture: NDArray[np.int8],
+    first_s: int,
+    *,
+    directed: bool,
+    parameters: SwayParameters,
+) -> tuple[Sway, ...]:
+    """Those in which the wearer stands, one after the other.
+
+    posture (seconds,) from first_s on; directed: forward is known, so that sides have a meaning.
+    """
+    found: list[Sway] = []
+    free_s = first_s
+    for stand in stands:
+        low = stand.start_s - first_s
+        part = posture[low : low + parameters.stand_s]
+        if stand.start_s < free_s or not (part == Posture.STANDING).all():
+            continue
+        free_s = stand.start_s + parameters.stand_s
+        found.append(
+            Sway(
+                start_ns=stand.start_s * SECOND_NS,
+                end_ns=free_s * SECOND_NS,
+                rms_deg=stand.rms_deg,
+                rms_forward_deg=stand.rms_forward_deg if directed else None,
+                rms_lateral_deg=stand.rms_lateral_deg if directed else None,
+                path_deg=stand.path_deg,
+                frequency_hz=stand.frequency_hz,
+            )
+        )
+    return tuple(found)
