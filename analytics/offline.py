@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from analytics.detect.findings import SECOND_NS, Findings, join
-from analytics.detect.gait import step_scale
+from analytics.detect.gait import GaitSign, step_scale
 from analytics.detect.learning import MountingLearner
+from analytics.detect.limbs import LIMBS
+from analytics.detect.limbs import Samples as LimbSamples
 from analytics.detect.parameters import Parameters
+from analytics.limbs import signs_of_limbs
 from analytics.pipeline import Pipeline, SensorContext
-from analytics.recording import Header, Samples
-from analytics.result import document
+from analytics.recording import Header, Recording, Samples
+from analytics.result import document, sign_body
 from analytics.signal.calibration import Calibration, calibrate
 
 
@@ -29,8 +32,15 @@ class Source(Protocol):
     def length_s(self) -> float:
         """About how long it is [s]; positive."""
 
+    @property
+    def extra_sensors(self) -> frozenset[str]:
+        """Prefixes of further sensors."""
+
     def chunks(self) -> Iterator[Samples]:
         """The samples in order; may be asked for again."""
+
+    def read(self) -> Recording:
+        """All of it, further sensors included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,10 @@ class Analysis:
     parameters: Parameters
     findings: Findings | None
     duration_s: float
+    limb_signs: tuple[GaitSign, ...] = ()
+    """What extra sensors say about the walks."""
+    silent_limbs: Mapping[str, str] = field(default_factory=dict)
+    """Extra sensors that say nothing, and why in a word."""
 
     def document(self) -> dict[str, Any]:
         """The RESULT of `trunkline analyse`."""
@@ -49,7 +63,11 @@ class Analysis:
             "recording_id": self.header.recording_id,
             "duration_s": round(self.duration_s, 3),
         }
-        return document(self.findings, self.context, self.parameters, about=about)
+        made = document(self.findings, self.context, self.parameters, about=about)
+        made["gait_signs"] += [sign_body(sign) for sign in self.limb_signs]
+        if self.limb_signs or self.silent_limbs:
+            made["quality"]["extra_sensors"] = dict(self.silent_limbs)
+        return made
 
 
 def analyse(
@@ -75,7 +93,37 @@ def analyse(
     parts.append(pipeline.finish())
     findings = join(part for part in parts if part is not None)
     context = replace(context, step_scale=_step_scale(source.header, findings))
-    return Analysis(source.header, context, parameters, findings, last_s - (first_s or 0.0))
+    signs, silent = _limbs(source, findings, context, parameters)
+    duration_s = last_s - (first_s or 0.0)
+    return Analysis(source.header, context, parameters, findings, duration_s, tuple(signs), silent)
+
+
+def _limbs(
+    source: Source, findings: Findings | None, context: SensorContext, parameters: Parameters
+) -> tuple[list[GaitSign], dict[str, str]]:
+    """Gait signs of the extra sensors of a recording, which is read whole if there are any."""
+    names = [name for name in LIMBS if name in source.extra_sensors]
+    if not names or findings is None:
+        return [], {}
+    whole = source.read()
+    t_ns = whole.t_ns
+    missing = np.full((len(t_ns), 3), np.nan)
+
+    def read(name: str, start_ns: int, end_ns: int) -> LimbSamples:
+        part = slice(*np.searchsorted(t_ns, (start_ns, end_ns)))
+        accel = whole.extras.get(f"{name}_accel", missing) if name else whole.accel
+        gyro = whole.extras.get(f"{name}_gyro") if name else whole.gyro
+        return t_ns[part], accel[part], missing[part] if gyro is None else gyro[part]
+
+    axes = whole.meta.get("extra_axes")
+    return signs_of_limbs(
+        findings.walking_bouts,
+        context,
+        read,
+        names,
+        parameters.limbs,
+        axes=axes if isinstance(axes, dict) else None,
+    )
 
 
 def context_of(source: Source, parameters: Parameters | None = None) -> SensorContext:

@@ -123,6 +123,15 @@ class Recording:
         """Time from the first to the last sample [s]."""
         return self.duration_s
 
+    @property
+    def extra_sensors(self) -> frozenset[str]:
+        """Prefixes of further sensors, e.g. thigh_left."""
+        return frozenset(name.rpartition("_")[0] for name in self.extras)
+
+    def read(self) -> Recording:
+        """Itself."""
+        return self
+
     def chunks(self) -> Iterator[Samples]:
         """The samples in order."""
         yield Samples(self.t_s, self.accel, self.gyro)
@@ -167,6 +176,13 @@ class RecordingFile:
             return max(1.0, self.path.stat().st_size / _CSV_ROW_BYTES / self.header.rate_hz)
         rows = int(pa.parquet.read_metadata(self.path).num_rows)
         return max(1.0, rows / self.header.rate_hz)
+
+    @property
+    def extra_sensors(self) -> frozenset[str]:
+        """Prefixes of further sensors, e.g. thigh_left."""
+        return frozenset(
+            name.removesuffix("_accel_x") for name in self._columns if name.endswith("_accel_x")
+        )
 
     def chunks(self) -> Iterator[Samples]:
         """The samples in order, a bounded number at a time; raises RecordingError."""

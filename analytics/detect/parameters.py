@@ -13,6 +13,7 @@ from analytics.detect.dips import DipParameters
 from analytics.detect.excursions import ExcursionParameters
 from analytics.detect.gait import GaitParameters
 from analytics.detect.guided_parameters import GuidedParameters
+from analytics.detect.limbs import LimbParameters
 from analytics.detect.lying import LyingParameters
 from analytics.detect.posture import PostureParameters
 from analytics.detect.pulses import PulseParameters
@@ -59,6 +60,7 @@ class Parameters:
     gait: GaitParameters = field(default_factory=GaitParameters)
     quiet: QuietParameters = field(default_factory=QuietParameters)
     respiration: RespirationParameters = field(default_factory=RespirationParameters)
+    limbs: LimbParameters = field(default_factory=LimbParameters)
     sway: SwayParameters = field(default_factory=SwayParameters)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:

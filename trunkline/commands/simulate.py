@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from trunkline.synthetic.limbs import LIMBS
 from trunkline.synthetic.recording_file import write_recording, write_truth
 from trunkline.synthetic.sensor import SITES
 from trunkline.synthetic.stories import STORIES
@@ -29,6 +30,13 @@ from trunkline.synthetic.wearer import SyntheticError, SyntheticWearer
     show_default=True,
     help="An ordinary day from 07:00, or a lively loop of a few minutes.",
 )
+@click.option(
+    "--extra",
+    "limbs",
+    type=click.Choice(list(LIMBS)),
+    multiple=True,
+    help="An extra sensor at this placement; may be repeated. Exact while walking.",
+)
 @click.option("--start-utc", help="Time of the first sample, ISO 8601 with zone.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def command(
@@ -40,6 +48,7 @@ def command(
     placement: str,
     seed: int,
     story: str,
+    limbs: tuple[str, ...],
     start_utc: str | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +63,13 @@ def command(
     try:
         start = None if start_utc is None else dt.datetime.fromisoformat(start_utc)
         wearer = SyntheticWearer(
-            hours * 3600.0, rate_hz, placement, seed, story=story, start_utc=start
+            hours * 3600.0,
+            rate_hz,
+            placement,
+            seed,
+            story=story,
+            start_utc=start,
+            limbs=dict.fromkeys(limbs, 0.0),
         )
     except SyntheticError as error:
         raise click.UsageError(str(error)) from error

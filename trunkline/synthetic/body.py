@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from trunkline.synthetic.limbs import Walk
 from trunkline.synthetic.sensor import Site
 from trunkline.synthetic.trajectory import Channel, Harmonic, Move, Trajectory, Wave
 from trunkline.synthetic.truth import Truth
@@ -24,6 +25,7 @@ class Body:
         self.t_s = 0.0
         self.posture = "standing"
         self.truth = Truth()
+        self.walks: list[Walk] = []
         self._rng = rng
         self._site = site
         self._moves: list[Move] = []

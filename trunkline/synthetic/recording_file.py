@@ -22,8 +22,9 @@ def write_recording(
     The file appears under its name only when it is complete. progress: called with the number
     of samples of each piece written.
     """
+    extra = [f"{name}_{axis}" for name in wearer.extra_quantities for axis in "xyz"]
     schema = pa.schema(
-        [("time_s", pa.float64()), *((name, pa.float32()) for name in _COLUMNS)],
+        [("time_s", pa.float64()), *((name, pa.float32()) for name in (*_COLUMNS, *extra))],
         metadata={"trunkline": json.dumps(wearer.metadata)},
     )
     partial = path.with_name(path.name + ".partial")
@@ -45,4 +46,5 @@ def write_truth(wearer: SyntheticWearer, path: Path) -> None:
 
 def _table(piece: Piece, schema: pa.Schema) -> pa.Table:
     columns = [piece.t_s, *piece.accel.T, *piece.gyro.T]
+    columns += [column for values in piece.limbs.values() for column in values.T]
     return pa.table([pa.array(column) for column in columns], schema=schema)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from trunkline.synthetic.gait import step_times, walking_waves
+from trunkline.synthetic.limbs import Walk
 from trunkline.synthetic.sensor import Site
 from trunkline.synthetic.trajectory import Channel
 from trunkline.synthetic.transitions import Transitions
@@ -146,6 +147,7 @@ class Script(Transitions):
         self._close_posture(end_s)
         self.posture = "standing"
         sides = ("left", "right") if self._rng.random() < 0.5 else ("right", "left")
+        self.walks.append(Walk(strikes_s, sides[0]))
         self.truth.steps += [(float(s), sides[i % 2]) for i, s in enumerate(strikes_s)]
         self.truth.walking_bouts.append(
             {

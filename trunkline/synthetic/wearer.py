@@ -11,7 +11,7 @@ catches what breaks.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
+from trunkline.synthetic.limbs import LIMBS, LimbSensor
 from trunkline.synthetic.script import Script
 from trunkline.synthetic.sensor import SITES, Noise, mounting, readings
 from trunkline.synthetic.stories import REFERENCE_S, STORIES, Story
@@ -38,6 +39,8 @@ class Piece:
     t_s: NDArray[np.float64]
     accel: NDArray[np.float32]
     gyro: NDArray[np.float32]
+    limbs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """`<placement>_accel` and `<placement>_gyro` (n, 3) of the extra sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,21 @@ class SyntheticWearer:
         first_hour: float = 7.0,
         start_utc: dt.datetime | None = None,
         noise: Noise | None = None,
+        limbs: Mapping[str, float] | None = None,
     ) -> None:
         """Runs the script; the readings are made by `pieces`.
 
-        first_hour: local time of day at the beginning, for the day story. Raises SyntheticError.
+        first_hour: local time of day at the beginning, for the day story. limbs: extra sensors by
+        placement, with the seconds by which each one's clock is slow. Raises SyntheticError.
         """
         if placement not in SITES:
             raise SyntheticError(
                 f"placement {placement!r} cannot be simulated; use one of {', '.join(SITES)}"
+            )
+        unknown = sorted(set(limbs or ()) - set(LIMBS))
+        if unknown:
+            raise SyntheticError(
+                f"an extra sensor at {unknown[0]!r} cannot be simulated; use {', '.join(LIMBS)}"
             )
         if isinstance(story, str) and story not in STORIES:
             raise SyntheticError(f"story {story!r} is unknown; use one of {', '.join(STORIES)}")
@@ -109,6 +119,23 @@ class SyntheticWearer:
             "start_utc": None if start_utc is None else _iso(start_utc),
         }
         self.truth: dict[str, Any] = {**identity, **script.truth.as_dict(duration_s)}
+        self._limbs = [
+            LimbSensor(name, script.walks, default_rng([seed, 7, i]), clock_offset_s=offset_s)
+            for i, (name, offset_s) in enumerate((limbs or {}).items())
+        ]
+        if self._limbs:
+            walks = [w for w in script.walks if w.strikes_s[-1] <= duration_s]
+            self.truth["limbs"] = {
+                limb.name: limb.truth(walks, self._trajectory) for limb in self._limbs
+            }
+            self.metadata["extra_axes"] = {
+                limb.name: limb.axes for limb in self._limbs if limb.name == "pelvis"
+            }
+
+    @property
+    def extra_quantities(self) -> list[str]:
+        """`<placement>_accel` and `<placement>_gyro` of the extra sensors, in order."""
+        return [f"{limb.name}_{what}" for limb in self._limbs for what in ("accel", "gyro")]
 
     def pieces(self) -> Iterator[Piece]:
         """The readings in consecutive pieces of bounded size."""
@@ -121,7 +148,15 @@ class SyntheticWearer:
                 _noisy(
                     default_rng([self._seed, number, 1]), rate + self._bias, self._noise.gyro_radps
                 ),
+                self._limb_readings(t_s),
             )
+
+    def _limb_readings(self, t_s: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
+        out: dict[str, NDArray[np.float32]] = {}
+        for limb in self._limbs:
+            accel, gyro = limb.readings(t_s, self._trajectory)
+            out |= {f"{limb.name}_accel": accel, f"{limb.name}_gyro": gyro}
+        return out
 
 
 def simulate(
