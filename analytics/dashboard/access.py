@@ -15,6 +15,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.dashboard.readings import Readings
+from analytics.export_jobs import ExportJobs
 from analytics.store.clinic import Clinic
 from analytics.store.records import Role
 
@@ -38,6 +39,7 @@ class Permission(Enum):
     ADMIN = "an admin"
     WEARER = "may_see() of the <wearer> in the URL"
     CLINICIAN = "a clinician or admin, and may_see() of the <wearer> in the URL"
+    EXPORT = "the <job> in the URL is the own one, of wearers who may still be seen"
 
 
 def requires(
@@ -92,6 +94,8 @@ def check_request() -> ResponseReturnValue | None:
         abort(403)
     if permission in ABOUT_ONE and not _may_see_wearer():
         abort(403)
+    if permission is Permission.EXPORT and not _may_have_export():
+        abort(403)
     if current_user.role not in ROLES[permission]:
         abort(403)
     if token is None and current_app.config["WTF_CSRF_ENABLED"]:
@@ -108,6 +112,7 @@ ROLES: Final = {
     Permission.ADMIN: frozenset({Role.ADMIN}),
     Permission.WEARER: frozenset(Role),
     Permission.CLINICIAN: frozenset({Role.CLINICIAN, Role.ADMIN}),
+    Permission.EXPORT: frozenset(Role),
 }
 ABOUT_ONE: Final = frozenset({Permission.WEARER, Permission.CLINICIAN})
 """The wearer in the address must be one that the user may see."""
@@ -118,6 +123,16 @@ def _may_see_wearer() -> bool:
     return isinstance(wearer, str) and clinic().may_see(current_user.name, wearer)
 
 
+def _may_have_export() -> bool:
+    job = (request.view_args or {}).get("job")
+    found = clinic().export(job) if isinstance(job, str) else None
+    if found is None or found.user != current_user.name:
+        return False
+    return set(clinic().export_wearers(found.id)) <= set(
+        clinic().visible_wearers(current_user.name)
+    )
+
+
 def clinic() -> Clinic:
     found: Clinic = current_app.extensions["clinic"]
     return found
@@ -125,6 +140,11 @@ def clinic() -> Clinic:
 
 def readings() -> Readings:
     found: Readings = current_app.extensions["readings"]
+    return found
+
+
+def export_jobs() -> ExportJobs:
+    found: ExportJobs = current_app.extensions["export_jobs"]
     return found
 
 

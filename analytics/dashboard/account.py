@@ -44,8 +44,8 @@ def show() -> ResponseReturnValue:
 @requires(Permission.LOGGED_IN)
 def password() -> ResponseReturnValue:
     """A new password; every session ends but this one, which gets a new secret."""
-    if refused := _refused():
-        return refused
+    if answer := refused():
+        return answer
     new = request.form.get("new", "")
     if new != request.form.get("again", ""):
         return _page(gettext("The new password was not the same twice."), 400)
@@ -74,8 +74,8 @@ def end_sessions() -> ResponseReturnValue:
 @requires(Permission.LOGGED_IN)
 def start_factor() -> ResponseReturnValue:
     """The picture that the authenticator app reads."""
-    if refused := _refused():
-        return refused
+    if answer := refused():
+        return answer
     session[_SETTING_UP] = readings().clock_ns() + SET_UP_NS
     return _factor_page()
 
@@ -102,8 +102,8 @@ def confirm_factor() -> ResponseReturnValue:
 @requires(Permission.LOGGED_IN)
 def stop_factor() -> ResponseReturnValue:
     """The password is enough again."""
-    if refused := _refused():
-        return refused
+    if answer := refused():
+        return answer
     second_factor.switch_off(clinic(), current_user.user, by=current_user.name)
     enter(current_user.user, "session renewed")
     flash(gettext("The second factor is off."))
@@ -114,8 +114,8 @@ def stop_factor() -> ResponseReturnValue:
 @requires(Permission.LOGGED_IN)
 def add_token() -> ResponseReturnValue:
     """A new token, shown once."""
-    if refused := _refused():
-        return refused
+    if answer := refused():
+        return answer
     days = request.form.get("days", "")
     try:
         secret = tokens.issue(
@@ -142,7 +142,7 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
-def _refused() -> ResponseReturnValue | None:
+def refused() -> ResponseReturnValue | None:
     """The page with a complaint unless the form has the present password: whoever finds an open
     browser must not take the account over."""
     now_ns = readings().clock_ns()

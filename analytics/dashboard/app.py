@@ -29,9 +29,11 @@ from analytics.dashboard import (
     language,
     language_choice,
     live,
+    my_data,
     patient,
     quality,
     report,
+    research,
     roster,
     signals,
     trends,
@@ -40,6 +42,7 @@ from analytics.dashboard import (
 )
 from analytics.dashboard.access import Permission, ViewLog, check_request, requires
 from analytics.dashboard.readings import Readings
+from analytics.export_jobs import ExportJobs
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
 
@@ -49,6 +52,8 @@ _PAGES = (
     live,
     account,
     invitations,
+    my_data,
+    research,
     patient,
     alerts,
     calibration,
@@ -74,7 +79,7 @@ def create_app(
     secure_cookies: bool,
     clock_ns: Callable[[], int] = time.time_ns,
 ) -> Flask:
-    """The app on an open store and clinic, which stay the caller's to close.
+    """The app on an open store and clinic, which stay the caller's to close, after `close_app`.
 
     secret_key: signs sessions. secure_cookies: True when browsers reach this over TLS.
     clock_ns: UTC, nanoseconds.
@@ -97,6 +102,7 @@ def create_app(
     app.extensions["roster"] = roster.Roster(store, clinic, clock_ns)
     app.extensions["free_streams"] = live.free_streams()
     app.extensions["view_log"] = ViewLog(clinic)
+    app.extensions["export_jobs"] = ExportJobs(store, clinic, clock_ns)
     account_of.login_manager.init_app(app)
     requires(Permission.PUBLIC)(app.view_functions["static"])
     app.before_request(check_request)
@@ -117,6 +123,12 @@ def create_app(
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     return app
+
+
+def close_app(app: Flask) -> None:
+    """Stop what works in the background; it goes on with the next start."""
+    jobs: ExportJobs = app.extensions["export_jobs"]
+    jobs.close()
 
 
 @requires(Permission.PUBLIC)

@@ -148,6 +148,9 @@ def logout() -> ResponseReturnValue:
 @requires(Permission.LOGGED_IN)
 def home() -> ResponseReturnValue:
     """To the page that is this user's own."""
-    if current_user.role is Role.PATIENT:
-        return redirect(url_for("patient.me"))
-    return redirect(url_for("clinician.wearers"))
+    pages = {
+        Role.PATIENT: "patient.me",
+        Role.RESEARCHER: "research.show",
+        Role.ADMIN: "invitations.people",
+    }
+    return redirect(url_for(pages.get(current_user.role, "clinician.wearers")))

@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from analytics.dashboard.language import gettext, lazy
+from analytics.export.errors import ExportError
 from analytics.store.base import StoreError
 from analytics.store.records import ClinicError
 
@@ -74,6 +75,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(ClinicError)
     def clinic(error: ClinicError) -> ResponseReturnValue:
+        return answer(400, str(error))
+
+    @app.errorhandler(ExportError)
+    def export(error: ExportError) -> ResponseReturnValue:
         return answer(400, str(error))
 
     @app.errorhandler(StoreError)

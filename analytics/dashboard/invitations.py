@@ -120,6 +120,7 @@ def _page(problem: str | None = None, status: int = 200) -> ResponseReturnValue:
         invitations=clinic().invitations(current_user.name),
         now_ns=readings().clock_ns(),
         users=clinic().users() if is_admin else [],
+        wishes=clinic().erase_requests() if is_admin else [],
     ), status
 
 

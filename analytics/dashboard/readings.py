@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 from analytics.dashboard.timers import posture_s
 from analytics.day_reading import DayReading, read_day, read_days
+from analytics.export_request import Estimate, ExportRequest, estimate
 from analytics.exposure.alerts import Present
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.present import HOUR_NS, present
 from analytics.exposure.summary import DayExposure, Exposure
 from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
 from analytics.sample_window import SampleWindow, sample_window
-from analytics.store.base import Result, ResultSpan, SensorSpan, Store
+from analytics.store.base import Provenance, Result, ResultSpan, SensorSpan, Store
 from analytics.store.clinic import Clinic
 
 LIVE_S = 10.0
@@ -142,6 +143,14 @@ class Readings:
     def sensors(self, wearer: str) -> list[SensorSpan]:
         """Sensors with samples."""
         return self._store.sensors(wearer)
+
+    def estimate(self, request: ExportRequest) -> Estimate:
+        """How much an export will hold, about."""
+        return estimate(self._store, self._clinic, request)
+
+    def provenances(self, wearer: str, start_ns: int, end_ns: int) -> list[Provenance]:
+        """Which computations made the results."""
+        return self._store.provenances(wearer, start_ns, end_ns)
 
     def result_spans(self, wearer: str) -> list[ResultSpan]:
         """Which kinds of results there are."""

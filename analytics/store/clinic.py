@@ -6,6 +6,7 @@ dashboard and command line open it at the same time, each with as many threads a
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from analytics.store.alerts import Alerts
 from analytics.store.arrivals import Arrivals
+from analytics.store.asked import Asked
 from analytics.store.calibrations import Calibrations
 from analytics.store.clinical import Clinical
 from analytics.store.database import Database
@@ -26,6 +28,8 @@ from analytics.store.share import ALL, Share
 
 FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
+EXPORTS = "exports"
+"""Folder inside a data directory with the files of exports, `<id>.zip`."""
 
 RECOVERY = (
     "stop Trunkline, keep a copy of the file, and put your last backup of it in its place (see "
@@ -34,7 +38,16 @@ RECOVERY = (
 
 
 class Clinic(
-    People, LogIns, Reported, Ledger, Arrivals, Deliveries, Alerts, Calibrations, Clinical
+    People,
+    LogIns,
+    Asked,
+    Reported,
+    Ledger,
+    Arrivals,
+    Deliveries,
+    Alerts,
+    Calibrations,
+    Clinical,
 ):
     """One clinic database file, made or migrated on open.
 
@@ -74,11 +87,15 @@ class Clinic(
 
     def erase(self, wearer: str, by: str) -> None:
         """Remove everything about `wearer`: settings, log-in, sensors, calibrations, diary,
-        watermarks, dead letters and audit rows. The audit keeps that `by` erased the pseudonym.
+        watermarks, dead letters, audit rows, and every export that has data of them. The audit
+        keeps that `by` erased the pseudonym.
 
         Erasing a wearer that is not there changes nothing but the audit.
         """
         with self._db.transaction() as connection:
+            made_of = "SELECT job FROM export_job_wearer WHERE wearer = ?"
+            jobs = [row[0] for row in connection.execute(made_of, (wearer,))]
+            connection.executemany("DELETE FROM export_job WHERE id = ?", [(j,) for j in jobs])
             connection.execute(
                 "INSERT INTO erasing (wearer, user)"
                 " SELECT ?1, NULL UNION ALL SELECT NULL, name FROM user WHERE wearer = ?1",
@@ -95,4 +112,15 @@ class Clinic(
                 "INSERT INTO audit (at_ns, user, action, wearer, detail) VALUES (?, ?, ?, ?, ?)",
                 (time.time_ns(), by, "erase", wearer, ""),
             )
+        for job in jobs:
+            remove_files(self.folder / EXPORTS, job)
         self._db.forget_deleted()
+
+
+def remove_files(folder: Path, job: str) -> None:
+    """Delete what an export has left on disk, finished or not."""
+    for path in folder.glob(f"{job}.*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

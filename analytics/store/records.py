@@ -124,6 +124,46 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportJob:
+    """An export that a user asked for, made in the background."""
+
+    id: str
+    user: str
+    asked: Mapping[str, Any]
+    """analytics.export_request.ExportRequest as JSON"""
+    created_ns: int
+    state: str = "waiting"
+    """waiting, running, ready, failed"""
+    share: float = 0.0
+    """how much of it is done, 0..1"""
+    size_bytes: int | None = None
+    digest: str | None = None
+    """SHA-256 of the file, hexadecimal"""
+    detail: str = ""
+    """why it failed"""
+    ends_ns: int | None = None
+    """when the file is deleted"""
+
+
+@dataclass(frozen=True, slots=True)
+class EraseRequest:
+    """A wearer wants everything erased."""
+
+    wearer: str
+    user: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Wearers that a researcher looks at together."""
+
+    id: int
+    name: str
+    wearers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A sensor was held upright, quietly, from start to end."""
 

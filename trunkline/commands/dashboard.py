@@ -55,7 +55,7 @@ def command(
     from waitress.server import create_server  # type: ignore[import-untyped]
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from analytics.dashboard.app import create_app
+    from analytics.dashboard.app import close_app, create_app
     from analytics.dashboard.live import MAX_STREAMS
 
     clinic, samples = open_clinic(store), open_store(store)
@@ -73,7 +73,10 @@ def command(
             ) from error
         signal.signal(signal.SIGTERM, _stop)
         click.echo(f"Dashboard at http://{http_host}:{server.effective_port}")
-        server.run()
+        try:
+            server.run()
+        finally:
+            close_app(app)
     finally:
         samples.close()
         clinic.close()

@@ -5,6 +5,7 @@ Views stand in the modules of this package; importing them puts them on the one 
 
 from analytics.dashboard.api import (
     diary,
+    exports,
     exposure,
     findings,
     records,
@@ -13,4 +14,14 @@ from analytics.dashboard.api import (
 )
 from analytics.dashboard.api.blueprint import PREFIX, install
 
-__all__ = ["PREFIX", "diary", "exposure", "findings", "install", "records", "samples", "wearers"]
+__all__ = [
+    "PREFIX",
+    "diary",
+    "exports",
+    "exposure",
+    "findings",
+    "install",
+    "records",
+    "samples",
+    "wearers",
+]

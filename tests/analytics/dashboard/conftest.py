@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from werkzeug.serving import make_server
 
-from analytics.dashboard.app import create_app
+from analytics.dashboard.app import close_app, create_app
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Role
@@ -89,6 +89,7 @@ def _site(folder: Path, people: Path) -> Iterator[Site]:
     app = create_app(store, clinic, secret_key="0" * 32, secure_cookies=False, clock_ns=clock)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     yield Site(store, clinic, app, clock)
+    close_app(app)
     clinic.close()
     store.close()
 

@@ -24,6 +24,8 @@ VALUES = {
     "kind": "movement",
     "token_id": 1,
     "secret": "x",
+    "job": "nobodys",
+    "cohort": 1,
 }
 RANGES = {
     "dates": "from=2026-06-09&to=2026-06-10",
@@ -109,6 +111,8 @@ LEAVES = {"auth.logout", "account.end_sessions"}
 def may(user: str, mark: Permission, wearer: str) -> bool:
     if mark in {Permission.WEARER, Permission.CLINICIAN} and SEES.get(user) != wearer:
         return False
+    if mark is Permission.EXPORT:
+        return False  # nobody's job; test_exports asks for own and foreign ones
     return USERS[user] in OPEN_TO[mark]
 
 
@@ -125,7 +129,7 @@ def test_every_route_for_every_role_own_and_foreign(site: Site, user: str) -> No
             answer = client.open(address(site.app, rule, wearer), method=method)
             answer.close()
             allowed = may(user, mark, wearer)
-            asks_password = rule.endpoint.startswith("account.")
+            asks_password = rule.endpoint.startswith("account.") or "erase" in rule.endpoint
             assert (answer.status_code != 403) == allowed or asks_password, (rule, method, wearer)
             assert answer.status_code < 500, (rule, method, wearer)
             asked += 1
@@ -156,7 +160,7 @@ def test_every_route_for_tokens(site: Site, user: str, scopes: tuple[str, ...]) 
             allowed = scope in scopes and may(user, mark, wearer)
             assert (answer.status_code != 403) == allowed, (rule, method, wearer)
             opened += allowed
-    assert opened or scopes == ("export",)
+    assert opened
 
 
 def test_writing_takes_no_token(site: Site) -> None:

@@ -16,7 +16,20 @@ from analytics.dashboard import catalogue, language
 from tests.analytics.dashboard.synthetic import Site
 
 TEMPLATES = catalogue.SOURCE / "templates"
-SAID_AS_IT_IS = {"Trunkline", "API", "CSV", "JSON", "PDF", "min", "h", "Hz", "s", "TOTP", "id"}
+SAID_AS_IT_IS = {
+    "Trunkline",
+    "API",
+    "CSV",
+    "JSON",
+    "PDF",
+    "min",
+    "h",
+    "Hz",
+    "s",
+    "MB",
+    "TOTP",
+    "id",
+}
 """Names and units that are the same in every language."""
 SPOKEN = re.compile(r'\s(?:aria-label|title|placeholder|alt|label)="([^"]*)"')
 
