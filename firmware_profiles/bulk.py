@@ -40,27 +40,70 @@ def decode_columns(
 ) -> Iterator[tuple[int, Event | DecodeError | SampleRun]]:
     """As decode_all, with runs of blocks left together."""
     begin = 0
+    bulk = decoder if isinstance(decoder, BulkDecoder) else None  # asked once: it takes long
     for characteristic, group in groupby(packets, key=itemgetter(0)):
         data = [packet for _, packet in group]
         for at in range(0, len(data), LONGEST_RUN):
             piece = data[at : at + LONGEST_RUN]
-            yield from _decode_piece(decoder, characteristic, piece, begin + at)
+            yield from _piece(decoder, bulk, characteristic, piece, begin + at)
         begin += len(data)
 
 
-def _decode_piece(
-    decoder: Decoder, characteristic: str, packets: Sequence[bytes], begin: int
-) -> Iterator[tuple[int, Event | DecodeError | SampleRun]]:
-    """Together if they allow it, else in halves, and short ones packet by packet."""
-    if len(packets) >= SHORTEST_RUN and isinstance(decoder, BulkDecoder):
-        run = decoder.decode_run(characteristic, packets)
-        if run is not None:
-            yield begin, replace(run, packet=run.packet + begin)
-            return
-        half = len(packets) // 2
-        yield from _decode_piece(decoder, characteristic, packets[:half], begin)
-        yield from _decode_piece(decoder, characteristic, packets[half:], begin + half)
+_Found = Iterator[tuple[int, Event | DecodeError | SampleRun]]
+
+
+def _run_of(
+    bulk: BulkDecoder | None, characteristic: str, packets: Sequence[bytes]
+) -> SampleRun | None:
+    """The packets together, if they are many enough and allow it."""
+    if bulk is None or len(packets) < SHORTEST_RUN:
+        return None
+    return bulk.decode_run(characteristic, packets)
+
+
+def _piece(
+    decoder: Decoder,
+    bulk: BulkDecoder | None,
+    characteristic: str,
+    packets: Sequence[bytes],
+    begin: int,
+) -> _Found:
+    """A stream that begins goes together only once its first packets have been seen: after a
+    refusal those come one by one, and then the rest is tried."""
+    run = _run_of(bulk, characteristic, packets)
+    if run is None and len(packets) > 2 * SHORTEST_RUN:
+        yield from _one_by_one(decoder, characteristic, packets[:SHORTEST_RUN], begin)
+        packets, begin = packets[SHORTEST_RUN:], begin + SHORTEST_RUN
+        run = _run_of(bulk, characteristic, packets)
+    if run is None:
+        yield from _in_halves(decoder, bulk, characteristic, packets, begin)
+    else:
+        yield begin, replace(run, packet=run.packet + begin)
+
+
+def _in_halves(
+    decoder: Decoder,
+    bulk: BulkDecoder | None,
+    characteristic: str,
+    packets: Sequence[bytes],
+    begin: int,
+) -> _Found:
+    """Packets that do not go together as a whole: each half if it does, short ones one by one."""
+    if bulk is None or len(packets) < SHORTEST_RUN:
+        yield from _one_by_one(decoder, characteristic, packets, begin)
         return
+    half = len(packets) // 2
+    for piece, at in ((packets[:half], begin), (packets[half:], begin + half)):
+        run = _run_of(bulk, characteristic, piece)
+        if run is None:
+            yield from _in_halves(decoder, bulk, characteristic, piece, at)
+        else:
+            yield at, replace(run, packet=run.packet + at)
+
+
+def _one_by_one(
+    decoder: Decoder, characteristic: str, packets: Sequence[bytes], begin: int
+) -> _Found:
     for place, data in enumerate(packets, begin):
         try:
             for event in decoder.decode(characteristic, data):

@@ -56,7 +56,7 @@ class TickClock:
             return None
         half = 1 << self.bits - 1
         steps = np.diff(raw, prepend=self.ticks)
-        steps = (steps + half) % (2 * half) - half
+        steps = (steps + half & 2 * half - 1) - half
         steps_ns = self._all_ns(steps)
         if (steps_ns <= 0).any() or (steps_ns > _LONGEST_GAP_NS).any():
             return None

@@ -51,6 +51,8 @@ from sensor_agent.bluetooth_advice import (
     BY_DBUS_ERROR,
     BY_REASON,
     NO_BUS,
+    NOT_PAIRED,
+    is_about_pairing,
     no_such_adapter,
 )
 from sensor_agent.bluez_adapter import forget_device, restart_adapter
@@ -228,6 +230,8 @@ class Radio:
                         **self._client_options,
                     )
             except (BleakError, OSError, EOFError, TimeoutError) as error:
+                if is_about_pairing(error):
+                    raise RadioError(*NOT_PAIRED) from error
                 raise RadioError(
                     f"the sensor did not connect ({_reason(error)})",
                     "check that it is worn or awake, near, charged, and not connected to a phone",
@@ -291,6 +295,8 @@ class Link:
         except (BleakError, OSError, EOFError) as error:
             if self._lost:
                 raise LinkLostError from error
+            if is_about_pairing(error):
+                raise RadioError(*NOT_PAIRED) from error
             raise RadioError(
                 f"the sensor refused a request ({_reason(error)})",
                 "restart the sensor, and check its firmware's version",

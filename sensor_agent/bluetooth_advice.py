@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -55,6 +56,23 @@ BY_DBUS_ERROR: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """D-Bus error names (doc/org.bluez.Adapter.rst, D-Bus specification) -> the same."""
+
+
+NOT_PAIRED = (
+    "the sensor asks to be paired with this machine",
+    "pair it once: bluetoothctl, scan on, pair ADDRESS; if it was paired before, remove ADDRESS "
+    "first, and forget this machine in the sensor's own app",
+)
+_PAIRING = re.compile(
+    r"authenticat|authoriz|encrypt|not ?paired|AuthenticationFailed|NotPermitted", re.IGNORECASE
+)
+"""In what BlueZ (doc/org.bluez.Device.rst, GattCharacteristic.rst) and ATT errors say of it."""
+
+
+def is_about_pairing(error: BaseException) -> bool:
+    """Whether a device refuses for lack of a bond."""
+    name = getattr(error, "dbus_error", "")
+    return bool(_PAIRING.search(f"{name} {error}"))
 
 
 def no_such_adapter(adapter: str) -> tuple[str, str]:

@@ -63,12 +63,14 @@ def watch(made: Stack, seconds: float) -> dict[str, list[Reading]]:
 
 def all_stream(made: Stack, sensors: int) -> None:
     """Wait until every sensor has been connected once: one adapter connects one after the other."""
-    end_s = time.monotonic() + CONNECT_S
-    while not all(len(made.air.truth(number).sent) for number in range(sensors)):
-        if time.monotonic() > end_s:
-            print("not every sensor was connected in time")
+    begun_s, missing = time.monotonic(), set(range(sensors))
+    while missing:
+        missing -= {number for number in missing if len(made.air.truth(number).sent)}
+        if time.monotonic() > begun_s + CONNECT_S:
+            print(f"sensors {missing} were not connected in time", made.said("agent"), sep="\n")
             return
         time.sleep(EVERY_S)
+    print(f"all connected after {time.monotonic() - begun_s:.0f} s", flush=True)
 
 
 def growth(readings: list[Reading]) -> tuple[float, int]:

@@ -24,6 +24,7 @@ from sensor_agent.state import State
 from sensor_agent.virtual.encoders.metamotion import MetaMotionEncoder
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
+from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
 from tests.sensor_agent.broker_side import Ingest, until
 from tests.servers import Mosquitto
@@ -150,17 +151,30 @@ def assert_same(
 
 
 def power_on(world: VirtualWorld, sensor: VirtualSensor) -> Callable[[np.ndarray], np.ndarray]:
-    """Device stamps -> true UTC for an ideal clock that was started now."""
+    """Device stamps -> true UTC for a clock that was started now."""
     booted_ns = sensor._playback._boot_ns
     shown_ns = sensor._playback._clock_start_ns
-    return lambda device_ns: device_ns - shown_ns + booted_ns + UTC0_NS
+    pace = 1 + 1e-6 * sensor._conditions.drift_ppm
+    return lambda device_ns: (
+        np.rint((device_ns - shown_ns) / pace).astype(np.int64) + booted_ns + UTC0_NS
+    )
 
 
-async def test_two_sensors_arrive_whole(
+def error_ns(
+    sensor: VirtualSensor, batches: list[Batch], device_to_utc: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """UTC -> by how much the stamps around it are late."""
+    utc_ns, true_ns = received(batches)[0], device_to_utc(sent(sensor)[0])
+    return lambda t_ns: np.interp(t_ns - UTC0_NS, utc_ns - UTC0_NS, utc_ns - true_ns)
+
+
+async def test_two_sensors_arrive_whole_and_aligned(
     world: VirtualWorld, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    chest = await world.add_sensor("movesense", motion(52.0, 25))
-    thigh = await world.add_sensor("polar_h10", motion(50.0, 25))
+    """Their clocks drift apart by 160 ppm, and their packets have 4 and 36 samples."""
+    fast, slow = Conditions(drift_ppm=80.0), Conditions(drift_ppm=-80.0)
+    chest = await world.add_sensor("movesense", motion(52.0, 25), conditions=fast)
+    thigh = await world.add_sensor("polar_h10", motion(50.0, 25), conditions=slow)
     chest_utc, thigh_utc = power_on(world, chest), power_on(world, thigh)
     with Ingest(broker) as ingest:
         async with agent_running(
@@ -178,6 +192,10 @@ async def test_two_sensors_arrive_whole(
         assert report.lost_samples == 0
         assert_same(chest, ingest.batches("trunk"), chest_utc)
         assert_same(thigh, ingest.batches("thigh"), thigh_utc)
+        chest_late = error_ns(chest, ingest.batches("trunk"), chest_utc)
+        thigh_late = error_ns(thigh, ingest.batches("thigh"), thigh_utc)
+        both_ns = received(ingest.batches("thigh"))[0][250:]
+        assert np.abs(chest_late(both_ns) - thigh_late(both_ns)).max() < TOLERANCE_NS
         _, gyro = received(ingest.batches("trunk"), "gyro")
         np.testing.assert_allclose(gyro, sent(chest, "gyro")[1], rtol=3e-7, atol=1e-6)
         births = [Birth.load(payload) for payload in ingest.of(Kind.BIRTH)]
@@ -302,14 +320,12 @@ async def test_what_an_agent_could_not_deliver_its_successor_does(
         assert [Mark.load(payload).kind for payload in ingest.of(Kind.MARK)] == ["note"]
 
 
-async def test_stop_leaves_the_sensor_idle_within_five_seconds(
+async def test_stop_leaves_the_sensor_idle(
     world: VirtualWorld, broker: Mosquitto, tmp_path: Path
 ) -> None:
     sensor = await world.add_sensor("movesense", motion(52.0, 600))
     async with agent_running(world, broker, tmp_path / "o.db", trunk(), drain_s=2) as bench:
         await until(lambda: bench.state("trunk") is State.STREAMING)
-        began = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - began < 5
     assert sensor.encoder.stream is None
     assert not sensor.is_connected
 

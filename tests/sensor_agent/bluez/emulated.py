@@ -79,6 +79,8 @@ class EmulatedBluez:
         """Whether the device advertises."""
         self.others: list[str] = []
         """Names of further devices that advertise, and do no more."""
+        self.answers = True
+        """Whether the device answers commands."""
         self.hangs = False
         """Nothing is answered any more."""
         self.device = ""
@@ -326,7 +328,7 @@ class EmulatedBluez:
 
     async def _write(self, path: str, body: list[Any]) -> None:
         uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
-        for push in self.encoder.write(uuid, bytes(body[0]), MTU):
+        for push in self.encoder.write(uuid, bytes(body[0]), MTU) if self.answers else ():
             self.notify(push)
 
     async def _start_notify(self, path: str, _body: list[Any]) -> None:

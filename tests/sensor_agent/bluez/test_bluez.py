@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from firmware_profiles.base import StreamRequest
+from firmware_profiles.base import DecodeError, StreamRequest
 from firmware_profiles.movesense import Movesense
 from sensor_agent.ble import (
     Link,
@@ -22,6 +22,7 @@ from sensor_agent.ble import (
     Sighting,
 )
 from sensor_agent.clock import SystemClock
+from sensor_agent.virtual.encoders.base import Push
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from tests.sensor_agent.bluez.emulated import MTU, EmulatedBluez
 
@@ -153,6 +154,85 @@ async def test_a_refused_subscription_is_said_and_the_next_attempt_works(
     again = await connected(radio)
     await stream(again)
     await again.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "text"),
+    [
+        ("AcquireNotify", "org.bluez.Error.NotPermitted", "Not paired"),
+        ("WriteValue", "org.bluez.Error.NotAuthorized", "Not Authorized"),
+        ("WriteValue", "org.bluez.Error.Failed", "Operation failed with ATT error: 0x05"),
+        ("WriteValue", "org.bluez.Error.Failed", "Operation failed with ATT error: 0x0f"),
+        ("Connect", "org.bluez.Error.AuthenticationFailed", "Authentication Failed"),
+    ],
+)
+async def test_a_sensor_that_wants_a_bond_says_so(
+    bluez: EmulatedBluez, method: str, error: str, text: str
+) -> None:
+    bluez.refusals[method] = [(error, text)] * 9
+
+    async def attempt() -> None:
+        link = await connected(Radio())
+        try:
+            await stream(link)
+        finally:
+            await link.close()
+
+    with pytest.raises(RadioError, match="asks to be paired") as caught:
+        await attempt()
+    assert "bluetoothctl" in caught.value.advice
+    bluez.refusals.clear()
+    await attempt()
+
+
+async def test_a_link_lost_while_the_sensor_is_set_up(bluez: EmulatedBluez) -> None:
+    link = await connected(Radio())
+    bluez.answers = False
+    task = asyncio.create_task(stream(link))
+    async with asyncio.timeout(5):
+        while "WriteValue" not in bluez.calls:
+            await asyncio.sleep(0.01)
+    bluez.lose_link()
+    with pytest.raises(LinkLostError):
+        await task
+    await link.close()
+    bluez.answers = True
+    again = await connected(Radio())
+    await stream(again)
+    await again.close()
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+async def test_an_empty_notification_is_a_packet_like_others(
+    bluez: EmulatedBluez, sockets: bool
+) -> None:
+    bluez.offers_sockets = sockets
+    link = await connected(Radio())
+    await stream(link)
+    send(bluez, 0, 1)
+    await take(link, 1)
+    uuid = bluez.encoder.encode(np.zeros(4, np.int64), np.zeros((4, 3)), np.zeros((4, 3)))
+    bluez.notify(Push(uuid.pushes[0].characteristic, b""))
+    send(bluez, 1, 5)
+    packets = await take(link, 6)
+    assert packets[0].data == b""
+    decoder = Movesense().decoder({})
+    with pytest.raises(DecodeError):
+        decoder.decode(packets[0].characteristic, b"")
+    await link.close()
+
+
+async def test_an_adapter_switched_off_in_mid_stream_is_said(bluez: EmulatedBluez) -> None:
+    radio = Radio()
+    link = await connected(radio)
+    await stream(link)
+    bluez.switch_off()
+    bluez.lose_link()
+    with pytest.raises(LinkLostError):
+        await take(link, 1)
+    await link.close()
+    with pytest.raises(NoAdapterError, match="switched off"):
+        await sight(radio)
 
 
 async def test_signals_carry_what_has_no_socket(bluez: EmulatedBluez) -> None:
