@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,11 +40,30 @@ class Timebase:
     speed: float
     real0_ns: int
     utc0_ns: int
+    slow_s: float = 0.0
+    """So long it runs as any clock does: connecting many sensors is the same work at any speed."""
 
     def clock(self) -> ScaledClock:
-        clock = ScaledClock(self.speed, self.utc0_ns)
+        clock = _LateScaledClock(self) if self.slow_s else ScaledClock(self.speed, self.utc0_ns)
         clock._real0_ns = self.real0_ns
         return clock
+
+
+class _LateScaledClock(ScaledClock):
+    """Runs faster from a moment on that was agreed beforehand."""
+
+    def __init__(self, base: Timebase) -> None:
+        super().__init__(base.speed, base.utc0_ns)
+        self._slow_ns = round(base.slow_s * 1e9)
+
+    def monotonic_ns(self) -> int:
+        real_ns = time.monotonic_ns() - self._real0_ns
+        beyond_ns = max(0, real_ns - self._slow_ns)
+        return real_ns + round(beyond_ns * (self.speed - 1))
+
+    async def sleep(self, seconds: float) -> None:
+        slow_s = max(0, self._slow_ns - self.monotonic_ns()) * 1e-9
+        await asyncio.sleep(min(seconds, slow_s) + max(0.0, seconds - slow_s) / self.speed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,9 +185,10 @@ def stack(  # noqa: PLR0917
     wearers: Mapping[str, Mapping[str, SensorPlan]],
     speed: float,
     hours: float = 1.0,
+    slow_s: float = 0.0,
 ) -> Iterator[Stack]:
     """Everything but ingest, worker and agent runs; the wearers are registered."""
-    timebase = Timebase(speed, time.monotonic_ns(), time.time_ns())
+    timebase = Timebase(speed, time.monotonic_ns(), time.time_ns(), slow_s)
     sensors = {wearer: dict(plans) for wearer, plans in wearers.items()}
     secrets = {wearer: broker.password_file(wearer) for wearer in wearers}
     plan = AgentPlan(sensors, secrets, broker.port, folder, timebase)

