@@ -135,6 +135,8 @@ def _answer(sensors: list[Any], command: tuple[str, int]) -> object:
             rows = [numbers(frame.values["accel"]) for frame in sensor.sent]
             sent = np.concatenate(rows) if rows else np.empty(0, np.int64)
             return Truth(sent, sensor.encoder.stream is not None)
+        case "count":
+            return sum(len(frame.device_t_ns) for frame in sensor.sent)
         case "lose":
             sensor.lose_link()
         case "reboot":

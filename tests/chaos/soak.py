@@ -28,6 +28,8 @@ PER_WEARER = 5
 EVERY_S = 2.0
 CONNECT_S = 120.0
 """At the usual speed: one adapter connects one sensor after the other."""
+LAG = 4.0
+"""How much longer than the clock says it may take."""
 GROWTH_MB = 8.0
 """From the first quarter of the run to its last: below what Python's allocator moves by itself."""
 
@@ -49,16 +51,20 @@ def plans(sensors: int) -> dict[str, dict[str, SensorPlan]]:
     return wearers
 
 
-def watch(made: Stack, seconds: float) -> dict[str, list[Reading]]:
-    """Readings of agent, ingest and worker for so long."""
+def watch(made: Stack, sensors: int, samples: int, limit_s: float) -> dict[str, list[Reading]]:
+    """Readings of agent, ingest and worker until every sensor has sent so many samples: a machine
+    that is too slow for the speed lags behind the clock."""
     processes = {name: psutil.Process(made.pid(name)) for name in ("agent", "ingest", "worker")}
     found: dict[str, list[Reading]] = {name: [] for name in processes}
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
+    end_s, lagging = time.monotonic() + limit_s, set(range(sensors))
+    while lagging and time.monotonic() < end_s:
         for name, process in processes.items():
             rss_mb = process.memory_info().rss / 2**20
             found[name].append(Reading(rss_mb, process.num_fds()))
+        lagging -= {number for number in lagging if made.air.ask("count", number) >= samples}
         time.sleep(EVERY_S)
+    if lagging:
+        print(f"sensors {lagging} did not send {samples} samples in {limit_s:.0f} s")
     return found
 
 
@@ -98,7 +104,8 @@ def soak(folder: Path, binary: Path, hours: float, sensors: int, speed: float) -
         time.sleep(max(0.0, begun_s + CONNECT_S - time.monotonic()))
         began_s = time.monotonic()
         try:
-            found = watch(made, hours * 3600 / speed)
+            wanted = round(hours * 3600 * RATE_HZ)
+            found = watch(made, sensors, wanted, LAG * hours * 3600 / speed)
         except psutil.Error as error:
             lines = [f"--- {name}\n{made.said(name)}" for name in ("agent", "ingest", "worker")]
             return [f"a process ended: {error}", *lines]
