@@ -145,7 +145,8 @@ class SensorSession:
     def vibrate(self, pulse_ms: int) -> bool:
         """Let the sensor's motor run once, now; False when it has none or nothing streams, or it
         is about to do so already."""
-        can = isinstance(self._found, Vibrator) and self.state is State.STREAMING
+        found: object = self._found
+        can = isinstance(found, Vibrator) and self.state is State.STREAMING
         if can and self._pulses_ms.empty():
             self._pulses_ms.put_nowait(pulse_ms)
             return True
