@@ -19,6 +19,7 @@ TEMPLATES = catalogue.SOURCE / "templates"
 SAID_AS_IT_IS = {
     "Trunkline",
     "API",
+    "OpenAPI",
     "CSV",
     "JSON",
     "PDF",
