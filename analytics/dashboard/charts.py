@@ -13,12 +13,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from analytics.dashboard import words
-from analytics.dashboard.language import gettext, number, short_day
+from analytics.dashboard.language import gettext, number, short_day, tick_day, weekday
 from analytics.exposure.summary import DayExposure, Exposure
 from analytics.store.records import DiaryEntry
 
 PLOT_PX: Final = 130
 """Height of the plot without its labels."""
+MOST_WORDS: Final = 10
+"""Columns that leave room for "no data" in each."""
 _STEPS: Final = (1, 2, 3, 4, 5, 6, 8, 10)
 
 
@@ -147,7 +149,7 @@ def stacked(
 
 def _missing(columns: Columns, absent: Sequence[bool]) -> tuple[float, ...]:
     """Where the words go: not in charts of many columns, where the gap must do."""
-    if len(columns.names) > 24:
+    if len(columns.names) > MOST_WORDS:
         return ()
     return tuple(columns.middle(n) for n, is_absent in enumerate(absent) if is_absent)
 
@@ -247,9 +249,7 @@ def of_days(
     """The four charts of a week or of weeks."""
     many = len(days) > 14
     ticks = [
-        (f"{day.date.day}.{day.date.month}." if day.date.weekday() == 0 else "")
-        if many
-        else short_day(day.date).split(" ")[0]
+        (tick_day(day.date) if day.date.weekday() == 0 else "") if many else weekday(day.date)
         for day in days
     ]
     columns = Columns(tuple(short_day(day.date) for day in days), tuple(ticks))

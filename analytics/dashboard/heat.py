@@ -10,7 +10,7 @@ from typing import Final
 from flask_babel import LazyString
 
 from analytics.dashboard import words
-from analytics.dashboard.language import lazy, short_day
+from analytics.dashboard.language import lazy, short_day, tick_day
 from analytics.dashboard.tables import Table
 from analytics.exposure.summary import DayExposure, Exposure
 
@@ -85,7 +85,7 @@ def heat(days: Sequence[DayExposure], measure: str) -> Heat:
         days=len(days),
         cells=tuple(cells),
         ticks=tuple(
-            (100 * (n + 0.5) / len(days), f"{day.date.day}.{day.date.month}.")
+            (100 * (n + 0.5) / len(days), tick_day(day.date))
             for n, day in enumerate(days)
             if day.date.weekday() == 0
         ),

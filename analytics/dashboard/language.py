@@ -120,9 +120,19 @@ def clock(at: datetime) -> str:
     return dates.format_time(at, "short", locale=locale())
 
 
+def clock_s(at: datetime) -> str:
+    """ "15:04:05", "3:04:05 PM"."""
+    return dates.format_time(at, "medium", locale=locale())
+
+
 def weekday(on: date) -> str:
     """ "Sun"."""
     return dates.format_date(on, "E", locale=locale())
+
+
+def tick_day(on: date) -> str:
+    """ "7 Jun", where there is room for no more."""
+    return dates.format_skeleton("MMMd", on, locale=locale())
 
 
 def short_day(on: date) -> str:

@@ -16,7 +16,7 @@ from flask_login import current_user
 from numpy.typing import NDArray
 
 from analytics.dashboard.access import Permission, readings, requires, view_log
-from analytics.dashboard.language import clock, gettext, lazy, long_day, number
+from analytics.dashboard.language import clock, clock_s, gettext, lazy, long_day, number
 from analytics.dashboard.tables import Table
 from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
@@ -86,8 +86,8 @@ def show(wearer: str) -> ResponseReturnValue:
         span=span_s,
         spans=[(each, _span_words(each)) for each in SPANS_S],
         title=long_day(begin.date(), weekday=True),
-        begin=f"{clock(begin)}:{begin.second:02d}",
-        end=f"{clock(end)}:{end.second:02d}",
+        begin=clock_s(begin),
+        end=clock_s(end),
         zone=zone.key,
         panels=panels(window),
         said=resolution(window),
@@ -200,7 +200,7 @@ def _table(window: SampleWindow, zone: ZoneInfo) -> Table:
                 if known
                 else gettext("no data")
             )
-        rows.append((f"{clock(at)}:{at.second:02d}", tuple(cells)))
+        rows.append((clock_s(at), tuple(cells)))
     titles = (
         f"{NAMES[c.split('_')[0]][0]} {c[-1]} ({NAMES[c.split('_')[0]][1]})" for c in window.columns
     )

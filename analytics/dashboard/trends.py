@@ -15,7 +15,7 @@ from flask_login import current_user
 
 from analytics.dashboard import charts, words
 from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
-from analytics.dashboard.language import gettext, lazy, number, short_day
+from analytics.dashboard.language import gettext, lazy, number, short_day, tick_day
 from analytics.dashboard.tables import Table
 from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
@@ -98,7 +98,7 @@ def trend(measure: Measure, days: Sequence[Day], results: Sequence[Result]) -> T
         return Trend(title, reason, None, None)
     columns = charts.Columns(
         tuple(short_day(day.date) for day in days),
-        tuple(f"{d.date.day}.{d.date.month}." if d.date.weekday() == 0 else "" for d in days),
+        tuple(tick_day(d.date) if d.date.weekday() == 0 else "" for d in days),
     )
     values = [by_day.get(day.date, ()) for day in days]
     rows = [
