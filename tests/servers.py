@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -221,6 +224,67 @@ level = "error"
     finally:
         if influx.process is not None:
             stop(influx.process)
+
+
+@dataclass(frozen=True)
+class Influx2:
+    """An InfluxDB 2.x and an administrator's token of it."""
+
+    url: str
+    token: str
+    org: str
+
+
+def influxd2_bin() -> Path | None:
+    """An influxd 2.x: in $TRUNKLINE_INFLUXD2, on the path, or where `.ci/influxd2` puts it."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    places = [
+        os.environ.get("TRUNKLINE_INFLUXD2"),
+        shutil.which("influxd"),
+        str(cache / "trunkline" / "influxd2" / "influxd"),
+    ]
+    for place in filter(None, places):
+        if not Path(place).is_file():
+            continue
+        said = subprocess.run([place, "version"], capture_output=True, text=True, check=False)
+        if re.search(r"InfluxDB v2\.", said.stdout):
+            return Path(place)
+    return None
+
+
+@contextmanager
+def influxd2(binary: Path, folder: Path) -> Iterator[Influx2]:
+    """A running influxd 2.x, set up with an organisation and an administrator."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    options = {
+        "http-bind-address": f"127.0.0.1:{port}",
+        "bolt-path": f"{folder}/influxd.bolt",
+        "sqlite-path": f"{folder}/influxd.sqlite",
+        "engine-path": f"{folder}/engine",
+        "log-level": "error",
+    }
+    words = [f"--{name}={value}" for name, value in options.items()]
+    process = subprocess.Popen([binary, "run", "--reporting-disabled", *words])
+    try:
+        wait_until_listening(port, process, 60)
+        server = Influx2(f"http://127.0.0.1:{port}", "only-for-this-test", "trunkline")
+        wishes = {
+            "username": "admin",
+            "password": "only-for-this-test",
+            "token": server.token,
+            "org": server.org,
+            "bucket": "first",
+        }
+        request = urllib.request.Request(
+            f"{server.url}/api/v2/setup",
+            data=json.dumps(wishes).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+        yield server
+    finally:
+        stop(process)
 
 
 def _query(influx: Influx, query: str) -> None:

@@ -18,7 +18,7 @@ from analytics.exposure.association.lags import (
 )
 from analytics.exposure.association.observations import Exposures, Floats, Pain
 from analytics.exposure.association.parameters import AssociationParameters
-from analytics.exposure.association.scores import Fit, fit
+from analytics.exposure.association.scores import Fit, fit_shifts
 from analytics.exposure.association.shifts import Shifts, circular_shifts
 
 ASSOCIATED: Final = "associated"
@@ -134,7 +134,7 @@ def _answers(
     chosen: dict[str, Design], exposures: Exposures, shifts: Shifts, p: AssociationParameters
 ) -> tuple[TriggerAnswer, ...]:
     """Max-statistic over everything in `chosen`: one shift moves all triggers and lags alike."""
-    fits = {lag: fit(design, shifts.source) for lag, design in chosen.items()}
+    fits = {lag: fit_shifts(design, shifts) for lag, design in chosen.items()}
     if not fits:
         return ()
     scores = np.abs(np.concatenate([each.score for each in fits.values()], axis=1))

@@ -29,6 +29,8 @@ class Design:
     lag: str
     pain: Floats
     """(N,)"""
+    day: Sources
+    """(N,) day of the calendar on which each answer lies"""
     base: Floats
     """(N, K) intercept, earlier pain, trend, weekday: these stay with the pain"""
     exposure_on: Callable[[Sources], tuple[Floats, Floats]]
@@ -69,9 +71,9 @@ def daily_design(
         here = amount[:, source].transpose(1, 0, 2)[:, :, None, :]
         return there, np.concatenate([np.broadcast_to(shared, here.shape), here], axis=2)
 
-    return Design(
-        lag, by_day, _base(_later(by_day, 1), np.arange(days), exposures, parameters), exposure_on
-    )
+    day = np.arange(days)
+    base = _base(_later(by_day, 1), day, exposures, parameters)
+    return Design(lag, by_day, day, base, exposure_on)
 
 
 def _hours_before(exposures: Exposures, pain: Pain, parameters: AssociationParameters) -> Design:
@@ -108,7 +110,7 @@ def _hours_before(exposures: Exposures, pain: Pain, parameters: AssociationParam
     base = np.column_stack(
         [_base(earlier, day, exposures, parameters), np.sin(angle), np.cos(angle)]
     )
-    return Design(HOURS_BEFORE, severity, base, exposure_on)
+    return Design(HOURS_BEFORE, severity, day, base, exposure_on)
 
 
 def _base(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -17,11 +18,21 @@ class Shifts:
     """(P, D) day whose exposure stands on each day"""
     possible: int
     """number of distinct shifts"""
+    edges: NDArray[np.int64]
+    """(S + 1,) first days of the segments, and the end of the calendar"""
+    turns: NDArray[np.int64] | None
+    """(P, S) by how many days each segment turns; None where time also runs backwards"""
 
     @property
     def exact(self) -> bool:
         """All of them are here, so that the p-values have no chance in them."""
         return len(self.source) == self.possible
+
+    def together(self) -> NDArray[np.int64]:
+        """(L, D) sources in which every segment turns by 0 .. L - 1 days, L the longest one: each
+        turn of each segment is in one of them."""
+        longest = int(np.diff(self.edges).max())
+        return _turned(np.repeat(np.arange(longest)[:, None], len(self.edges) - 1, 1), self.edges)
 
 
 def circular_shifts(days: int, *, segment_days: int, most: int, seed: int = 0) -> Shifts:
@@ -41,9 +52,17 @@ def circular_shifts(days: int, *, segment_days: int, most: int, seed: int = 0) -
     else:
         turns = np.random.default_rng(seed).integers(0, lengths, (most, count))
         turns[0] = 0
-    source = np.empty((len(turns), days), np.int64)
-    for turn, first, length in zip(turns.T, edges, lengths, strict=False):
-        source[:, first : first + length] = first + (np.arange(length) - turn[:, None]) % length
+    at = np.array(edges, np.int64)
+    source = _turned(turns, at)
     if count == 1:
-        source, possible = np.concatenate([source, source[:, ::-1]])[:most], 2 * possible
-    return Shifts(source, possible)
+        both = np.concatenate([source, source[:, ::-1]])[:most]
+        return Shifts(both, 2 * possible, at, None)
+    return Shifts(source, possible, at, turns)
+
+
+def _turned(turns: NDArray[np.int64], edges: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(P, D) days when each segment turns by itself: turns (P, S)."""
+    source = np.empty((len(turns), int(edges[-1])), np.int64)
+    for turn, (first, end) in zip(turns.T, pairwise(edges.tolist()), strict=True):
+        source[:, first:end] = first + (np.arange(end - first) - turn[:, None]) % (end - first)
+    return source

@@ -16,7 +16,7 @@ from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx_admin import SERVICES, Retention, make_accounts, prepare
 from analytics.store.influx_server import InfluxServer
 from tests.analytics.store.child import opened
-from tests.servers import Influx, influxd
+from tests.servers import Influx, Influx2, influxd, influxd2, influxd2_bin
 
 
 @pytest.fixture(scope="session")
@@ -44,27 +44,38 @@ def open_store(where: Where) -> Store:
 
 INFLUX2_URL = os.environ.get("TRUNKLINE_TEST_INFLUX2_URL")
 """A running InfluxDB 2.x; TRUNKLINE_TEST_INFLUX2_TOKEN is an administrator's token of it and
-TRUNKLINE_TEST_INFLUX2_ORG its organisation. Optional: the tests run against it as well."""
+TRUNKLINE_TEST_INFLUX2_ORG its organisation. Without one an influxd 2.x that is found is started;
+optional: with either the tests run against 2.x as well."""
+INFLUXD2 = None if INFLUX2_URL else influxd2_bin()
+HAS_INFLUX2 = bool(INFLUX2_URL or INFLUXD2)
 
 
 @pytest.fixture(scope="session")
-def influx2() -> Where:
+def influx2_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx2]:
+    """A 2.x server and an administrator's token."""
+    if INFLUX2_URL:
+        token = os.environ["TRUNKLINE_TEST_INFLUX2_TOKEN"]
+        yield Influx2(INFLUX2_URL, token, os.environ["TRUNKLINE_TEST_INFLUX2_ORG"])
+        return
+    assert INFLUXD2 is not None
+    with influxd2(INFLUXD2, tmp_path_factory.mktemp("influx2")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def influx2(influx2_server: Influx2) -> Where:
     """Databases of their own on the 2.x server, with the keeper's token."""
-    login = {
-        "token": os.environ["TRUNKLINE_TEST_INFLUX2_TOKEN"],
-        "org": os.environ["TRUNKLINE_TEST_INFLUX2_ORG"],
-    }
-    database = f"test-{secrets.token_hex(4)}"
-    with closing(InfluxServer(str(INFLUX2_URL), **login)) as server:
+    database, org = f"test-{secrets.token_hex(4)}", influx2_server.org
+    with closing(InfluxServer(influx2_server.url, token=influx2_server.token, org=org)) as server:
         assert server.major == 2
         prepare(server, database, Retention())
         tokens = make_accounts(server, database, SERVICES)
     return {
         "kind": "influx",
-        "url": INFLUX2_URL,
+        "url": influx2_server.url,
         "database": database,
         "token": tokens["keeper"],
-        "org": login["org"],
+        "org": org,
     }
 
 
@@ -72,7 +83,7 @@ KINDS = [
     pytest.param("embedded"),
     pytest.param("compacting"),
     pytest.param("influx", marks=pytest.mark.influxdb),
-    *([pytest.param("influx2")] if INFLUX2_URL else []),
+    *([pytest.param("influx2")] if HAS_INFLUX2 else []),
 ]
 
 

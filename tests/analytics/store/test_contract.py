@@ -21,7 +21,7 @@ from analytics.store.base import (
     Store,
 )
 from tests.analytics.store.samples import DT_NS, SESSION, T0_NS, assert_same, batch, stored
-from wire.batch import Batch, Channel
+from wire.batch import MAX_VALUE, Batch, Channel
 
 EVER = (0, 2**62)
 V1 = Provenance("1.0", "aaaa")
@@ -53,6 +53,7 @@ class TestSamples:
     def test_every_float32_survives(self, store: Store, wearer: NewWearer, bits: list[int]) -> None:
         w = wearer()
         raw = np.array(bits[: len(bits) // 3 * 3], np.uint32).view(np.float32).reshape(-1, 3)
+        raw = np.where(np.abs(raw) <= MAX_VALUE, raw, np.float32(1.0))  # a batch takes no other
         item = Batch(SESSION, 0, 0, T0_NS, 1, len(raw), {"accel": Channel(raw)}, T0_NS, 0)
         store.write_batches(stored(w, item))
         read = store.read_samples(w, "back", *EVER)

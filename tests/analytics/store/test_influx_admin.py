@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +14,9 @@ from analytics.store.base import Provenance, Result, StoreError
 from analytics.store.influx import InfluxStore, databases
 from analytics.store.influx_admin import SERVICES, Retention, keeps_for, make_accounts, prepare
 from analytics.store.influx_server import InfluxServer
-from tests.analytics.store.conftest import INFLUX2_URL
+from tests.analytics.store.conftest import HAS_INFLUX2
 from tests.analytics.store.samples import T0_NS, batch, stored
-from tests.servers import Influx
+from tests.servers import Influx, Influx2
 from trunkline.cli import main
 
 pytestmark = pytest.mark.influxdb
@@ -38,19 +37,15 @@ def test_databases_are_made_once_and_their_retention_follows(influx: Influx) -> 
             keeps_for(server, "nowhere_raw")
 
 
-@pytest.fixture(params=["1.x", *(["2.x"] if INFLUX2_URL else [])])
+@pytest.fixture(params=["1.x", *(["2.x"] if HAS_INFLUX2 else [])])
 def ward(request: pytest.FixtureRequest) -> Iterator[dict[str, InfluxStore]]:
     """Service -> the store with the account of that service."""
     if request.param == "1.x":
         influx: Influx = request.getfixturevalue("influx")
         url, server = influx.url, admin(influx)
     else:
-        url = str(INFLUX2_URL)
-        server = InfluxServer(
-            url,
-            token=os.environ["TRUNKLINE_TEST_INFLUX2_TOKEN"],
-            org=os.environ["TRUNKLINE_TEST_INFLUX2_ORG"],
-        )
+        found: Influx2 = request.getfixturevalue("influx2_server")
+        url, server = found.url, InfluxServer(found.url, token=found.token, org=found.org)
     name = f"ward-{token_hex(4)}"
     with closing(server):
         prepare(server, name, Retention())

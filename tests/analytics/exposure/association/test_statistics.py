@@ -31,7 +31,7 @@ from analytics.exposure.association.lags import (
 )
 from analytics.exposure.association.observations import Exposures, Pain
 from analytics.exposure.association.parameters import AssociationParameters
-from analytics.exposure.association.scores import fit
+from analytics.exposure.association.scores import fit, fit_shifts
 from analytics.exposure.association.shifts import circular_shifts
 from tests.simulation.association import MEDIUM_R, Case, person, rates
 
@@ -98,6 +98,33 @@ def test_the_fit_is_that_of_least_squares_on_the_days_that_are_known(lag: str) -
         assert found.freedom[p, t] == len(y) - rank
         assert found.slope[p, t] == pytest.approx(beta[-1], rel=1e-6)
         assert found.error[p, t] == pytest.approx(error, rel=1e-6)
+
+
+@pytest.mark.parametrize("lag", [HOURS_BEFORE, SAME_DAY, NEXT_DAY, REVERSE])
+@pytest.mark.parametrize("days", [40, 70, 90])
+@pytest.mark.parametrize("holes", ["none", "of all", "of one"])
+def test_summed_by_segments_the_fits_are_the_same(lag: str, days: int, holes: str) -> None:
+    rng = np.random.default_rng(days)
+    amount = rng.normal(30, 10, (3, days, 24))
+    worn = rng.uniform(20, 60, (days, 24))
+    if holes == "of one":
+        amount[1, 20:33] = np.nan
+    if holes == "of all":
+        worn[15:18] = 0.0
+        amount[:, 15:18] = np.nan
+    exposures = Exposures.from_hours(date(2026, 3, 2), ("a", "b", "c"), amount, worn)
+    day = np.sort(rng.integers(0, days, 2 * days))
+    pain = Pain(day, rng.uniform(0, 24, len(day)), rng.normal(4, 1, len(day)))
+    if lag == REVERSE:
+        design = daily_design(exposures, pain, lag, P)
+    else:
+        design = designs(exposures, pain, P)[lag]
+    shifts = circular_shifts(days, segment_days=28, most=300)
+    direct, summed = fit(design, shifts.source), fit_shifts(design, shifts)
+    for name in ("n", "freedom", "slope", "error", "score"):
+        np.testing.assert_allclose(
+            getattr(summed, name), getattr(direct, name), rtol=1e-7, atol=1e-9, err_msg=name
+        )
 
 
 def test_what_is_missing_is_missing_and_never_zero() -> None:
