@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from analytics.detect.guided import Guided, GuidedSamples, GuidedStep, guide
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
+from analytics.known_walk import scale_of_walk
+from analytics.pipeline import Pipeline, SensorContext
 from analytics.result import MINUTE_S
 from analytics.signal.calibration import Calibration, calibrate
 from analytics.store.base import Samples, Store
@@ -28,6 +30,8 @@ from wire.messages import Birth
 SECOND_NS: Final = 1_000_000_000
 MINUTE_NS: Final = MINUTE_S * SECOND_NS
 USUAL_RATE_HZ: Final = 50.0
+AROUND_NS: Final = 10 * SECOND_NS
+"""What is read before and after a walk, so that its first and last steps are seen whole."""
 PATIENCE_NS: Final = 20 * SECOND_NS
 """Samples of a step are waited for so long after its end."""
 
@@ -97,6 +101,25 @@ def calibration_of(
         reference_posture=hold.posture if hold else None,
         axes=_axes(worn),
     )
+
+
+def step_scale_of(
+    reference: Reference | None, store: Store, worn: Worn, context: SensorContext, p: Parameters
+) -> float | None:
+    """The personal scale of step lengths from the walk of a guided calibration; None without a
+    steady one. `context`: with that calibration."""
+    made_of = reference.made_of if reference else None
+    steps = made_of.steps if isinstance(made_of, GuidedCalibration) else ()
+    for walk in steps:
+        if walk.step == GuidedStep.WALK and walk.passed and walk.distance_m is not None:
+            pipeline = Pipeline(context, p)
+            around = (walk.start_ns - AROUND_NS, walk.end_ns + AROUND_NS)
+            samples = store.read_samples(worn.wearer, worn.sensor, *around)
+            if "accel" not in samples.values:
+                return None
+            pipeline.push(samples.t_ns, samples.values["accel"], samples.values.get("gyro"))
+            return scale_of_walk(pipeline.finish(), walk.start_ns, walk.end_ns, walk.distance_m)
+    return None
 
 
 def judge_steps(

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from analytics.detect.findings import SECOND_NS, Findings, join
-from analytics.detect.gait import GaitSign, step_scale
+from analytics.detect.gait import GaitSign
 from analytics.detect.learning import MountingLearner
 from analytics.detect.limbs import LIMBS
 from analytics.detect.limbs import Samples as LimbSamples
 from analytics.detect.parameters import Parameters
+from analytics.known_walk import scale_of_walk
 from analytics.limbs import signs_of_limbs
 from analytics.pipeline import Pipeline, SensorContext
 from analytics.recording import Header, Recording, Samples
@@ -150,20 +151,11 @@ def context_of(source: Source, parameters: Parameters | None = None) -> SensorCo
 
 
 def _step_scale(header: Header, findings: Findings | None) -> float | None:
-    """The personal scale, from a walk of known length."""
-    if header.known_walk is None or findings is None:
+    """From the walk of known length, where the recording has one."""
+    if header.known_walk is None:
         return None
     start_s, end_s, distance_m = header.known_walk
-    bouts = [
-        bout
-        for bout in findings.walking_bouts
-        if bout.start_ns < end_s * SECOND_NS and bout.end_ns > start_s * SECOND_NS
-    ]
-    seconds = sum(
-        min(end_s, bout.end_ns / SECOND_NS) - max(start_s, bout.start_ns / SECOND_NS)
-        for bout in bouts
-    )
-    return step_scale([piece for bout in bouts for piece in bout.gait], seconds, distance_m)
+    return scale_of_walk(findings, round(start_s * SECOND_NS), round(end_s * SECOND_NS), distance_m)
 
 
 def _calibration(source: Source) -> Calibration:

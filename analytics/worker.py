@@ -17,7 +17,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from analytics.calibration import Reference, Worn, calibration_of, judge_steps, references
+from analytics.calibration import (
+    Reference,
+    Worn,
+    calibration_of,
+    judge_steps,
+    references,
+    step_scale_of,
+)
 from analytics.day_reading import days_to_keep, keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
@@ -254,18 +261,18 @@ class Worker:
         self, key: TrackKey, setup: _Setup, parameters: Parameters
     ) -> list[tuple[int, SensorContext]]:
         worn = Worn(key.wearer, key.sensor, self._birth(key.wearer, key.sensor))
-        return [
-            (
-                reference.from_ns if reference else key.day.start_ns,
-                SensorContext(
-                    placement=setup.placement,
-                    rate_hz=setup.rate_hz,
-                    has_gyro=setup.has_gyro,
-                    calibration=calibration_of(reference, self._store, worn, parameters),
-                ),
+        found = []
+        for reference in setup.references or (None,):
+            context = SensorContext(
+                placement=setup.placement,
+                rate_hz=setup.rate_hz,
+                has_gyro=setup.has_gyro,
+                calibration=calibration_of(reference, self._store, worn, parameters),
             )
-            for reference in setup.references or (None,)
-        ]
+            scale = step_scale_of(reference, self._store, worn, context, parameters)
+            from_ns = reference.from_ns if reference else key.day.start_ns
+            found.append((from_ns, replace(context, step_scale=scale)))
+        return found
 
     def _parameters_of(self, wearer: str) -> Parameters:
         settings = self._clinic.wearer(wearer).settings

@@ -5,6 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analytics.store.influx_admin import Retention
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,12 @@ class InfluxAdmin:
 
 
 def set_up_influx(
-    secrets_dir: Path, admin: InfluxAdmin, name: str, keep_raw_days: int | None
+    secrets_dir: Path, admin: InfluxAdmin, name: str, retention: Retention
 ) -> list[Path]:
     """Make the databases, and write an account's secret for each service that has no file yet:
     `influx-<service>.token`, or `.password` for 1.x. Returns the new files; raises StoreError."""
     # Imported late: deploy without a database needs none of it.
-    from analytics.store.influx_admin import SERVICES, Retention, make_accounts, prepare
+    from analytics.store.influx_admin import SERVICES, make_accounts, prepare
     from analytics.store.influx_server import InfluxServer
 
     def secret(file: str) -> str:
@@ -36,7 +40,7 @@ def set_up_influx(
         org=admin.org,
     )
     with closing(server):
-        prepare(server, name, Retention(raw_days=keep_raw_days))
+        prepare(server, name, retention)
         end = "password" if server.major == 1 else "token"
         paths = {service: secrets_dir / f"influx-{service}.{end}" for service in SERVICES}
         missing = [service for service, path in paths.items() if not path.exists()]

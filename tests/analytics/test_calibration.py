@@ -144,6 +144,7 @@ def test_each_step_is_judged_and_all_of_them_make_a_version(
     assert calibration.forward is ForwardSource.BEND
     assert calibration.slouch_range is not None
     assert calibration.slouch_range.deepest_deg == pytest.approx(19, abs=1)
+    assert running.track.context.step_scale is not None
     with pytest.raises(ClinicError, match="begin a new one"):
         patient.step(session, STAND, DONE[STAND][0])
 

@@ -57,6 +57,17 @@ from wire.ids import IdError
     help="Raw samples leave the server after this; trunkline store archive must run before.  "
     "[default: for good]",
 )
+@click.option(
+    "--keep-results-days",
+    type=click.IntRange(2),
+    help="Results leave the server after this.  [default: for good]",
+)
+@click.option(
+    "--keep-operations-days",
+    type=click.IntRange(2),
+    help="How batches came leaves the server after this, not before the raw samples.  "
+    "[default: for good]",
+)
 def command(
     *,
     secrets_dir: Path,
@@ -70,6 +81,8 @@ def command(
     influx_org: str,
     influx_database: str,
     keep_raw_days: int | None,
+    keep_results_days: int | None,
+    keep_operations_days: int | None,
 ) -> None:
     """Create the secrets of a deployment: broker accounts and access list, a certificate authority
     and what it signs, database token, session key.
@@ -98,13 +111,21 @@ def command(
         ) from error
     if influx_url is not None:
         from analytics.store.base import StoreError
+        from analytics.store.influx_admin import Retention
 
+        if keep_operations_days and keep_operations_days < (
+            keep_raw_days or keep_operations_days + 1
+        ):
+            raise click.UsageError(
+                "--keep-operations-days must not be below --keep-raw-days: the audit and copies "
+                "need to know how the samples came"
+            )
         try:
             created += set_up_influx(
                 secrets_dir,
                 InfluxAdmin(influx_url, influx_admin, influx_org),
                 influx_database,
-                keep_raw_days,
+                Retention(keep_raw_days, keep_results_days, keep_operations_days),
             )
         except StoreError as error:
             raise click.ClickException(str(error)) from error
