@@ -59,6 +59,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 lock:
 	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group build --extra research --constraint requirements.lock --output-file requirements-research.lock
 	$(LOCK) --group build --group dev --extra research --extra lsl --constraint requirements.lock --output-file tests/requirements.lock
 
 clean:

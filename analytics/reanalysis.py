@@ -23,7 +23,7 @@ from analytics.exposure.days import Day
 from analytics.exposure.rows import FIGURES, figures
 from analytics.exposure.summary import Exposure, total
 from analytics.result import provenance
-from analytics.store.base import BatchRecord, Provenance, Result, Samples, Store
+from analytics.store.base import PRESENT, BatchRecord, Provenance, Result, Samples, Store
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import ClinicError
@@ -126,7 +126,10 @@ class _Recorder:
         end_ns: int,
         results: Sequence[Result],
         _provenance: Provenance,
+        *,
+        version: str = PRESENT,
     ) -> None:
+        assert version == PRESENT  # noqa: S101 - a worker keeps what the pages show
         self.writes.append(Write(start_ns, end_ns, list(results)))
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from analytics.calibration import (
@@ -33,6 +33,7 @@ from analytics.store.archive import checksum_of_batches
 from analytics.store.arrivals import Arrival
 from analytics.store.base import MAX_BATCH_NS, PRESENT, Store, StoreError
 from analytics.store.clinic import Clinic
+from analytics.store.grouped import GroupedResults
 from analytics.store.records import Wearer, WearerSettings
 from analytics.track import Track, TrackKey
 from analytics.trunk_sensor import trunk_sensor
@@ -88,7 +89,8 @@ class Worker:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`overrides` go beyond what a clinician has set for a wearer."""
-        self._store = store
+        self._grouped = GroupedResults(store)
+        self._store = cast(Store, self._grouped)
         self._clock_ns = clock_ns
         self._clinic = clinic
         self._overrides = overrides or {}
@@ -108,6 +110,7 @@ class Worker:
                 if str(error) != trouble:
                     logger.warning("%s; trying again", error)
                 trouble = str(error)
+                self._grouped.forget()
                 self._running.clear()  # a half-written tick is computed again from the samples
                 stop.wait(5.0)
             stop.wait(poll_s)
@@ -126,6 +129,7 @@ class Worker:
                     put_off |= {item.id for item in part}
         self._retire()
         self._sum_up(idle=not arrivals)
+        self._grouped.flush()
         done = [item.id for item in arrivals if item.id not in put_off]
         self._clinic.clear_arrivals(done)
         return len(done)
@@ -191,6 +195,7 @@ class Worker:
         key = TrackKey(wearer, sensor, day)
         self._rebuild(key)
         self._running.pop(key).track.finish()
+        self._grouped.flush()
         return True
 
     def _retire(self) -> None:

@@ -50,7 +50,13 @@ _MOSQUITTO_ITERATIONS = 101
 """What mosquitto_passwd 2.0 uses. The secrets are random 256-bit words, so that a slow hash adds
 nothing; mosquitto derives it at every connect."""
 
-_SINGLE_SECRETS = ("server.password", "influx-admin.password", "influx.token", "session.key")
+_SINGLE_SECRETS = (
+    "server.password",
+    "influx-admin.password",
+    "influx.token",
+    "session.key",
+    "grafana.password",
+)
 
 
 def write_secrets(

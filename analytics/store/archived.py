@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import pyarrow as pa
 
@@ -34,6 +35,11 @@ class ArchivedStore:
     def close(self) -> None:
         """See `Store.close`."""
         self.store.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """One write to disk for several calls, where the store can."""
+        found: AbstractContextManager[None] = getattr(self.store, "transaction", nullcontext)()
+        return found
 
     def write_batches(self, items: Sequence[StoredBatch]) -> None:
         """See `Store.write_batches`: into the store."""

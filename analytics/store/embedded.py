@@ -10,6 +10,7 @@ minutes into one compressed block; what is read stays the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class EmbeddedStore(ResultRows):
     def close(self) -> None:
         """Close the file; the threads that use this object must be done."""
         self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make several calls of this thread one: all or nothing, one write to disk."""
+        with self._db.transaction():
+            yield
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy for a backup, made while everybody works on."""

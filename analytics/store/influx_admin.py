@@ -47,6 +47,8 @@ SERVICES: Final[Mapping[str, Rights]] = MappingProxyType(
         # "operations": how batches came is what its daily audit asks for.
         "worker": _rights("raw results operations", "results"),
         "dashboard": _rights("raw results", ""),
+        # How the batches came, for whoever runs the machines: no samples, no results.
+        "grafana": _rights("operations", ""),
         # erase, export, archive, copy
         "keeper": _rights("raw results operations", "raw results operations"),
     }

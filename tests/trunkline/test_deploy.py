@@ -25,16 +25,16 @@ ROOT = Path(__file__).parents[2]
 def test_secrets_are_random_complete_and_kept(tmp_path: Path) -> None:
     first = write_secrets(tmp_path / "a", ["p-001"])
     other = write_secrets(tmp_path / "b", ["p-001"])
-    assert len(first) == len(other) == 5
+    assert len(first) == len(other) == 6
     texts = [path.read_text() for path in first + other]
-    assert len(set(texts)) == 10
+    assert len(set(texts)) == 12
     assert min(map(len, texts)) >= 43
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o700
 
     assert [path.name for path in write_secrets(tmp_path / "a", ["p-001", "p-002"])] == [
         "agent-p-002.password"
     ]
-    assert [path.read_text() for path in first] == texts[:5]
+    assert [path.read_text() for path in first] == texts[:6]
     accounts = (tmp_path / "a" / "mosquitto.passwd").read_text().splitlines()
     assert [line.split(":")[0] for line in accounts] == ["p-001", "p-002", "server"]
     assert not any(text in "".join(accounts) for text in texts)
@@ -103,7 +103,7 @@ def test_compose_asks_for_nothing_that_deploy_does_not_write(tmp_path: Path) -> 
     compose = (ROOT / "docker-compose.yml").read_text()
     compose = compose.replace("${TRUNKLINE_WEARER:-unset}", "unset")
     names = set(re.findall(r"file: \"?deploy/secrets/([\w.-]+)", compose))
-    assert len(names) == 14
+    assert len(names) == 16
     by_influx = {f"influx-{service}.token" for service in SERVICES}  # once the database runs
     assert names - by_influx <= {path.name for path in tmp_path.iterdir()}
 
