@@ -23,6 +23,7 @@ COMMANDS = {
     "export": "write raw data and results to files",
     "exposure": "write exposure by hour, day or week as a table",
     "ingest": "write what arrives at the broker to the store",
+    "lsl": "pass samples on to the Lab Streaming Layer",
     "profiles": "list the sensors that can be used",
     "reanalyse": "compute history with other parameters, beside the old",
     "replay": "play a recording through a virtual sensor and the agent",
