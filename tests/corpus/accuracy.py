@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from tests.corpus.targets import TARGETS, Scored, Target, score_one
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "accuracy.md"
+PEERS_FILE = Path(__file__).with_name("peers.json")
+"""What `python -m tests.corpus.peers` measured."""
 RESAMPLES = 200
 TRANSFER_SETS = ("SisFall", "Squat", "TrunkyXL", "SleepPosition", "ThoraxPhone", "Voisard")
 """No number is fitted on them."""
@@ -71,9 +74,12 @@ NOTES = """
 
 PEERS_NOTE = """
 Others: the best figure known of other software or of a publication for the same question, from
-public data of the same kind; not measured again by `make accuracy`, and not always on the same
-subjects. A dash: no figure is known. What is found and what is true in one recording, in one page:
-`trunkline analyse RECORDING --out RESULT --report PAGE.html` with the truth beside the recording.
+public data of the same kind, not always on the same subjects; "measured": run on the same
+recordings by `python -m tests.corpus.peers`, with their defaults, on a uniform grid (mobgap:
+GsdAdaptiveIonescu and IcdIonescu; skdh: Sit2Stand), scored by the same scorer. A dash: no figure is
+known. What is found and what is true in one recording, in one page:
+`trunkline analyse RECORDING --out RESULT --report PAGE.html` with the truth beside the recording;
+`python -m tests.corpus.failures --out DIR` draws the recordings that miss a figure, worst first.
 """
 PEERS = {
     ("HAPT", "walking incl. stairs, seconds, F1"): ".992 (mobgap)",
@@ -152,13 +158,25 @@ def row(target: Target, items: list[Scored]) -> str:
     chosen = [item for item in items if item.truth["set"] == target.set]
     name = target.set + ("*" if target.set in TRANSFER_SETS else "")
     limit = f"{'≥' if target.at_least else '≤'} {target.limit:g}"
-    value, others = target.measure(chosen), PEERS.get((target.set, target.name), "–")
+    value, others = target.measure(chosen), peers().get((target.set, target.name), "–")
     if value is None:
         return f"| {name} | {target.name} | {limit} | no answer | no | {others} |\n"
     low, high = spread(target, chosen)
     measured = f"{value:.{target.digits}f} ({low:.{target.digits}f}–{high:.{target.digits}f})"
     reached = "yes" if target.reached(value) else "**no**"
     return f"| {name} | {target.name} | {limit} | {measured} | {reached} | {others} |\n"
+
+
+def peers() -> dict[tuple[str, str], str]:
+    """What others reach: measured again where `tests.corpus.peers` did so, else as known."""
+    out = dict(PEERS)
+    if PEERS_FILE.is_file():
+        measured = defaultdict(list)
+        for row in json.loads(PEERS_FILE.read_text())["figures"]:
+            name = f"{row['value']:.3g} ({row['package']}, measured)"
+            measured[row["set"], row["name"]].append(name)
+        out |= {key: "; ".join(names) for key, names in measured.items()}
+    return out
 
 
 def spread(target: Target, items: list[Scored]) -> tuple[float, float]:

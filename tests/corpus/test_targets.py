@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from analytics.offline import analyse
 from analytics.recording import read_recording
 from tests.corpus.accuracy import load_scorer
-from tests.corpus.targets import TARGETS, merged, score_one
+from tests.corpus.failures import failures, index
+from tests.corpus.targets import TARGETS, Scored, Target, merged, score_one
 
 NAMES = (
     "HAPT/hapt_u01_e01",
@@ -51,3 +53,18 @@ def test_merged_groups_score_like_the_scorer(shared_dir: Path) -> None:
 def test_no_target_is_named_twice() -> None:
     names = [(target.set, target.name) for target in TARGETS]
     assert len(set(names)) == len(names)
+
+
+def test_failures_are_listed_worst_first_and_escaped() -> None:
+    target = Target("a <figure>", "Set", 0.9, lambda items: items[0].group, digits=2)
+    values = {"one": 0.95, "two": 0.5, "three": 0.2, "four": None, "five": 0.7}
+    items = [
+        Scored({"set": "Set", "recording_id": name}, value, Counter({"squat": 2}))
+        for name, value in values.items()
+    ]
+    found = list(failures(target, [*items, Scored({"set": "Other"}, 0.0, Counter())], 2))
+    assert [f.recording for f in found] == ["Set/three", "Set/two"]
+    page = index(found)
+    assert "a &lt;figure&gt;" in page
+    assert "found 2 squat" in page
+    assert 'href="Set_three.html"' in page
