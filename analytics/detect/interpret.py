@@ -308,7 +308,9 @@ class _Reader:
         if odds < (p.told_when_sure_odds if sure >= p.told_sure else p.told_odds):
             return []
         peak = pulse.excursion_deg
-        return [_movement(kind, pulse.start, pulse.stop, max(_sure(odds), 0.5), peak_deg=peak)]
+        # as sure as the event itself and as the postures that it leads from and to
+        confidence = min(max(_sure(odds), 0.5), sure)
+        return [_movement(kind, pulse.start, pulse.stop, confidence, peak_deg=peak)]
 
     def _crouched(self, down: Pulse, up: Pulse, odds: float) -> list[Movement]:
         """A held squat or bend, unless the wearer comes from moving and goes on moving."""

@@ -1,7 +1,7 @@
 """Slouched sitting: which seconds, the episodes they form, and a dose that fades.
 
 The angle is trunk flexion from the wearer's own upright sitting (or standing) neutral. Thresholds
-come from static holds: at T12 7 deg separates 98 % of slouched from 98 % of upright holds, at T4
+come from static holds: at T12 7.5 deg separates 98 % of slouched from 98 % of upright holds, at T4
 and the sternum 12 deg does; at the waist nothing does (area under the curve 0.70), so no answer is
 given there. A wearer who has shown sitting tall and the deepest slouch has a personal range: the
 angle then counts from sitting tall, and more flexion than the deepest slouch is a lean from the
@@ -34,10 +34,7 @@ class SlouchParameters:
     """When a sitting second counts as slouched and when such seconds are an episode."""
 
     enter_low_trunk_deg: float = parameter(
-        7.0,
-        unit="deg",
-        reason="best split of static holds at T12: median of resamples by subject (6.3 to 8.5)",
-        source="SittingPosture",
+        7.5, unit="deg", reason="best split of static holds at T12", source="SittingPosture"
     )
     enter_high_trunk_deg: float = parameter(
         12.0, unit="deg", reason="best split of static holds at T4", source="SittingPosture"

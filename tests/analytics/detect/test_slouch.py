@@ -46,9 +46,9 @@ def test_it_is_entered_above_and_left_three_degrees_below() -> None:
 
 
 def test_the_threshold_lies_inside_the_range_that_the_wearer_has_shown() -> None:
-    assert P.enter_deg("T12") == 7.0
+    assert P.enter_deg("T12") == 7.5
     assert P.enter_deg("sternum") == 12.0
-    assert P.enter_deg("T12", SlouchRange(-6.0, 20.0)) == pytest.approx(1.0)
+    assert P.enter_deg("T12", SlouchRange(-6.0, 20.0)) == pytest.approx(1.5)
     assert P.enter_deg("T12", SlouchRange(2.0, 8.0)) == pytest.approx(6.2)
 
 
