@@ -41,6 +41,8 @@ from analytics.dashboard import (
     words,
 )
 from analytics.dashboard.access import Permission, ViewLog, check_request, requires
+from analytics.dashboard.provider import IdentityProvider
+from analytics.dashboard.provider import register as register_provider
 from analytics.dashboard.readings import Readings
 from analytics.export_jobs import ExportJobs
 from analytics.store.base import Store
@@ -78,11 +80,12 @@ def create_app(
     secret_key: str,
     secure_cookies: bool,
     clock_ns: Callable[[], int] = time.time_ns,
+    provider: IdentityProvider | None = None,
 ) -> Flask:
     """The app on an open store and clinic, which stay the caller's to close, after `close_app`.
 
     secret_key: signs sessions. secure_cookies: True when browsers reach this over TLS.
-    clock_ns: UTC, nanoseconds.
+    clock_ns: UTC, nanoseconds. provider: where people may log in as well.
     """
     app = Flask(__name__)
     app.config.update(
@@ -114,6 +117,7 @@ def create_app(
     errors.register(app)
     for module in _PAGES:
         app.register_blueprint(module.blueprint)
+    register_provider(app, provider)
     api.install(app)
     app.add_url_rule("/health", "health", _health)
     app.jinja_env.globals.update(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any, Final
+from typing import Final
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -68,13 +68,19 @@ def login() -> ResponseReturnValue:
         logger.info("a log-in failed")
         lockout.failed(clinic(), name, now_ns)
         return _form(gettext("Name and password do not fit together."), 401)
-    if second_factor.is_on(clinic(), user):
-        session.clear()
-        session[_HALF] = {"name": user.name, "ends_ns": now_ns + HALF_NS}
-        return redirect(url_for("auth.code", next=request.args.get("next")), 303)
-    lockout.succeeded(clinic(), name)
-    enter(user)
-    return redirect(_onward(), 303)
+    if not second_factor.is_on(clinic(), user):
+        lockout.succeeded(clinic(), name)
+    return proceed(user, _onward())
+
+
+def proceed(user: User, onward: str) -> ResponseReturnValue:
+    """In, or to the second factor where there is one, after the first was right."""
+    if not second_factor.is_on(clinic(), user):
+        enter(user)
+        return redirect(onward, 303)
+    session.clear()
+    session[_HALF] = {"name": user.name, "ends_ns": readings().clock_ns() + HALF_NS}
+    return redirect(url_for("auth.code", next=request.args.get("next")), 303)
 
 
 @blueprint.route("/login/code", methods=["GET", "POST"])
@@ -123,8 +129,8 @@ def too_many(wait_ns: int) -> ResponseReturnValue:
 
 
 def _form(problem: str | None = None, status: int = 200) -> ResponseReturnValue:
-    more: dict[str, Any] = {"problem": problem}
-    return render_template("login.html", **more), status
+    provider = current_app.extensions.get("identity_provider")
+    return render_template("login.html", problem=problem, provider=provider), status
 
 
 def _onward() -> str:

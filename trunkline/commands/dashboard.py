@@ -6,10 +6,14 @@ import ipaddress
 import logging
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trunkline.options import StoreOptions, open_clinic, open_store, secret_from, store_options
+
+if TYPE_CHECKING:
+    from analytics.dashboard.provider import IdentityProvider
 
 MIN_KEY_LENGTH = 32
 ANSWERING_THREADS = 8
@@ -30,9 +34,23 @@ ANSWERING_THREADS = 8
     help="A TLS proxy stands in front: needed to listen beyond this machine; cookies are then "
     "sent over TLS only and X-Forwarded-For of the proxy is trusted.",
 )
+@click.option("--oidc-issuer", help="OpenID Connect provider where people may log in as well.")
+@click.option("--oidc-client-id", help="What this server is called there.")
+@click.option(
+    "--oidc-client-secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the secret that the provider knows this server by.",
+)
+@click.option(
+    "--oidc-name", default="Single sign-on", show_default=True, help="What people call it."
+)
 @store_options
 def command(
     *,
+    oidc_issuer: str | None,
+    oidc_client_id: str | None,
+    oidc_client_secret_file: Path | None,
+    oidc_name: str,
     http_host: str,
     http_port: int,
     secret_key_file: Path | None,
@@ -58,9 +76,16 @@ def command(
     from analytics.dashboard.app import close_app, create_app
     from analytics.dashboard.live import MAX_STREAMS
 
+    provider = _provider(oidc_issuer, oidc_client_id, oidc_client_secret_file, oidc_name)
     clinic, samples = open_clinic(store), open_store(store)
     try:
-        app = create_app(samples, clinic, secret_key=secret_key, secure_cookies=tls_terminated)
+        app = create_app(
+            samples,
+            clinic,
+            secret_key=secret_key,
+            secure_cookies=tls_terminated,
+            provider=provider,
+        )
         if tls_terminated:
             app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
         try:
@@ -80,6 +105,27 @@ def command(
     finally:
         samples.close()
         clinic.close()
+
+
+def _provider(
+    issuer: str | None, client_id: str | None, secret_file: Path | None, name: str
+) -> IdentityProvider | None:
+    from analytics.dashboard.provider import IdentityProvider
+
+    secret = secret_from(secret_file)
+    if issuer is None:
+        return None
+    if not client_id or not secret:
+        raise click.UsageError(
+            "--oidc-issuer needs --oidc-client-id and --oidc-client-secret-file, as the provider "
+            "gave them out for this server"
+        )
+    provider = IdentityProvider(name, issuer, client_id, secret)
+    try:
+        provider.check()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return provider
 
 
 def _secret_key(path: Path | None) -> str:

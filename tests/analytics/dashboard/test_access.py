@@ -59,6 +59,7 @@ def test_every_endpoint_says_what_it_requires(site: Site) -> None:
     assert None not in marks.values()
     public = {name for name, mark in marks.items() if mark is Permission.PUBLIC}
     log_in = {"auth.login", "auth.code", "invitations.accept", "language.choose"}
+    log_in |= {"provider.start", "provider.back"}
     open_to_all = {"assets.service_worker", "assets.offline", "health", "openapi"}
     assert public == {"static", *log_in, *open_to_all}
 
@@ -129,7 +130,7 @@ def test_every_route_for_every_role_own_and_foreign(site: Site, user: str) -> No
             answer = client.open(address(site.app, rule, wearer), method=method)
             answer.close()
             allowed = may(user, mark, wearer)
-            asks_password = rule.endpoint.startswith("account.") or "erase" in rule.endpoint
+            asks_password = re.match(r"account\.|provider\.|.*erase", rule.endpoint) is not None
             assert (answer.status_code != 403) == allowed or asks_password, (rule, method, wearer)
             assert answer.status_code < 500, (rule, method, wearer)
             asked += 1
