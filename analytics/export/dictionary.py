@@ -267,7 +267,14 @@ WALKING_BOUTS: Final = Table(
             "float32",
             "m",
             "mean step length; a trend only, unless calibrated by a known walk",
-            "not computed",
+            "no steady walking in it",
+        ),
+        Column(
+            "step_length_calibrated",
+            "bool",
+            "",
+            "a known walk stands behind length and speed",
+            "no steady walking in it",
         ),
         Column("walking_speed_mps", "float32", "m/s", "mean speed", "not computed"),
         Column(
@@ -287,6 +294,30 @@ WALKING_BOUTS: Final = Table(
         Column(
             "prolonged", "bool", "", "with it a walk without a rest passes the own limit", "unknown"
         ),
+    ),
+)
+RESPIRATION: Final = Table(
+    "respiration",
+    "quiet breathing, at most a minute of it",
+    (
+        _START,
+        _END,
+        Column("breaths_per_min", "float32", "1/min", "mean rate"),
+        _CONFIDENCE,
+        Column("posture", "string", "", "the wearer's posture, as in timeline", "not known"),
+    ),
+)
+SWAY: Final = Table(
+    "sway",
+    "half a minute of quiet standing",
+    (
+        _START,
+        _END,
+        Column("rms_deg", "float32", "degree", "RMS of the trunk's tilt about its mean"),
+        Column("rms_forward_deg", "float32", "degree", "its forward part", "forward is not known"),
+        Column("rms_lateral_deg", "float32", "degree", "its lateral part", "forward is not known"),
+        Column("path_deg", "float32", "degree", "length of the way of the tilt"),
+        Column("frequency_hz", "float32", "Hz", "frequency of circling that makes that way"),
     ),
 )
 STEPS: Final = Table(
@@ -386,7 +417,17 @@ DAYS: Final = Table(
         ),
     ),
 )
-RESULTS: Final = (TIMELINE, MOVEMENTS, SLOUCH_EPISODES, WALKING_BOUTS, STEPS, SYMPTOMS, DAYS)
+RESULTS: Final = (
+    TIMELINE,
+    MOVEMENTS,
+    SLOUCH_EPISODES,
+    WALKING_BOUTS,
+    STEPS,
+    RESPIRATION,
+    SWAY,
+    SYMPTOMS,
+    DAYS,
+)
 TABLES: Final = (RAW, *RESULTS)
 
 

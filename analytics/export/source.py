@@ -38,6 +38,8 @@ ITEM_TABLES: Final = (
     ("movement", dictionary.MOVEMENTS),
     ("slouch_episode", dictionary.SLOUCH_EPISODES),
     ("walking_bout", dictionary.WALKING_BOUTS),
+    ("respiration", dictionary.RESPIRATION),
+    ("sway", dictionary.SWAY),
 )
 
 
@@ -130,7 +132,8 @@ class Source:
         read = partial(self.store.read_results, subject.wearer)
         minutes = read("timeline", start_ns, end_ns)
         yield dictionary.TIMELINE, timeline_table(minutes, start_ns, end_ns)
-        items = {kind: read(kind, start_ns, end_ns) for kind in ITEM_KINDS}
+        kinds = dict.fromkeys((*ITEM_KINDS, *(kind for kind, _ in ITEM_TABLES)))
+        items = {kind: read(kind, start_ns, end_ns) for kind in kinds}
         begun = {
             kind: [result for result in results if start_ns <= result.start_ns]
             for kind, results in items.items()

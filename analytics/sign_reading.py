@@ -1,0 +1,46 @@
+"""Stored gait, breathing and sway of local days, for pages and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from analytics.exposure.days import Day
+from analytics.exposure.signs import KINDS, DaySign, day_signs
+from analytics.exposure.trends import Trend, trends
+from analytics.store.base import Store
+
+
+def read_signs(
+    store: Store, wearer: str, days: Sequence[Day]
+) -> list[tuple[date, Mapping[str, DaySign]]]:
+    """Figures of each of these consecutive days; raises StoreError when the store cannot answer."""
+    if not days:
+        return []
+    start_ns, end_ns = days[0].start_ns, days[-1].end_ns
+    items = [item for kind in KINDS for item in store.read_results(wearer, kind, start_ns, end_ns)]
+    return [
+        (day.date, day_signs(i for i in items if day.start_ns <= i.start_ns < day.end_ns))
+        for day in days
+    ]
+
+
+def read_trends(store: Store, wearer: str, days: Sequence[Day]) -> list[Trend]:
+    """Every figure over the weeks of these days, the newest against the person's own usual."""
+    qualities = (
+        store.read_results(wearer, "quality", days[-1].start_ns, days[-1].end_ns) if days else []
+    )
+    said = qualities[-1].body.get("observable", {}) if qualities else {}
+    features = {
+        "walking": ("stride", "step", "walking"),
+        "trunk_sway": ("trunk_sway",),
+        "respiration": ("breaths",),
+        "sway": ("sway",),
+    }
+    denied = [
+        prefix
+        for feature, prefixes in features.items()
+        if said.get(feature, True) is not True
+        for prefix in prefixes
+    ]
+    return trends(read_signs(store, wearer, days), denied=denied)
