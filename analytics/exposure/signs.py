@@ -108,7 +108,8 @@ def _gait(bouts: Sequence[Item]) -> dict[str, DaySign]:
 
 
 def _piece(body: Mapping[str, Any]) -> WalkGait:
-    return WalkGait(**{field.name: body.get(field.name) for field in fields(WalkGait)})
+    values: dict[str, Any] = {field.name: body.get(field.name) for field in fields(WalkGait)}
+    return WalkGait(**values)
 
 
 def _mean_length(body: Mapping[str, Any]) -> float | None:

@@ -166,6 +166,25 @@ def slouch_rate(label: str, slouched: bool) -> Measure:
     return measure
 
 
+def known_walk_error(items: Sequence[Scored]) -> float | None:
+    """Mean error of the step length in per cent: each trial once the known walk of its wearer, all
+    other trials of the wearer told with its scale."""
+    wearers: dict[str, list[float]] = {}
+    for item in items:
+        true = item.truth.get("step_length_m")
+        errors = item.group.slen
+        if true and errors:
+            wearers.setdefault(item.truth["subject"], []).append(1.0 + errors[0] / true)
+    misses = [
+        abs(100.0 * (other / known - 1.0))
+        for ratios in wearers.values()
+        for i, known in enumerate(ratios)
+        for j, other in enumerate(ratios)
+        if i != j
+    ]
+    return sum(misses) / len(misses) if misses else None
+
+
 def one_each(counts: Counter[str]) -> bool:
     return counts["stand_to_sit"] == counts["sit_to_stand"] == 1
 
@@ -225,5 +244,14 @@ TARGETS = (
     Target("steps, count error in %", "Voisard", 3.0,
            scored("steps", "count_abs_error_pct"), at_least=False, digits=1),
     Target("steps, times within 0.15 s, F1", "Voisard", 0.93, scored("steps", "times", "f1")),
+    Target("breathing, mean error in breaths/min", "ThoraxPaced", 0.3,
+           scored("respiration", "mae"), at_least=False, digits=2),
+    Target("breathing, windows answered", "ThoraxPaced", 0.8, scored("respiration", "coverage")),
+    Target("breathing while moving, windows answered", "Hexoskin", 0.05,
+           scored("respiration", "coverage"), at_least=False),
+    Target("step length with one known walk, error in %", "Voisard", 6.0,
+           known_walk_error, at_least=False, digits=1),
+    Target("step-time asymmetry, Spearman's rho", "MovingReality", 0.7,
+           scored("asymmetry", "spearman")),
     Target("lying side, accuracy", "SleepPosition", 0.97, scored("posture", "accuracy")),
 )  # fmt: skip
