@@ -211,18 +211,20 @@ def test_who_saw_whom_is_on_record(site: Site) -> None:
     assert [e.user for e in site.clinic.audit_entries("ben")] == []
 
 
-def test_every_answer_about_a_wearer_is_on_record(filled: Site) -> None:
-    client = filled.client("anna-login")
-    for rule, method in rules(filled.app):
-        if permission_of(filled.app, rule.endpoint) is not Permission.WEARER:
+def test_every_answer_about_a_wearer_is_on_record(site: Site) -> None:
+    client = site.client("anna-login")
+    for rule, method in rules(site.app):
+        if permission_of(site.app, rule.endpoint) is not Permission.WEARER:
             continue
-        before = filled.clinic.audit_count("anna")
-        asked = address(filled.app, rule, "anna")
-        codes = set()
+        before = site.clinic.audit_count("anna")
+        asked = address(site.app, rule, "anna")
         for query in RANGES.values():
-            codes.add(client.open(f"{asked}?{query}", method=method).status_code)
-        assert codes & {200, 201, 303}, rule
-        assert filled.clinic.audit_count("anna") > before, rule
+            answer = client.open(f"{asked}?{query}", method=method)
+            answer.close()
+            if answer.status_code != 422:
+                break
+        assert answer.status_code in {200, 201, 303}, rule
+        assert site.clinic.audit_count("anna") > before, rule
 
 
 def test_the_manual_lists_every_address(site: Site) -> None:
