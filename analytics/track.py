@@ -48,6 +48,7 @@ class Track:
         self.next_ns = key.day.start_ns
         """Samples before this are in the pipeline."""
         self._later = list(contexts[1:])
+        self._made_by = provenance(parameters)
         self._store = store
         self._pipeline = Pipeline(self.context, parameters)
         self._kept: Findings | None = None
@@ -100,7 +101,7 @@ class Track:
             start_ns,
             max(end_ns, self._written_ns),
             results(found, self.context),
-            provenance(self.parameters),
+            self._made_by,
         )
         self._written_ns = end_ns
         if settled is not None:

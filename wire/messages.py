@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self, get_type_hints
+from functools import cache
+from typing import Any, Self, cast, get_type_hints
 
 from wire.ids import IdError, check_session
 
@@ -85,6 +86,12 @@ class Placement(StrEnum):
     WRIST_RIGHT = "wrist_right"
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of the fields: they do not change, and finding them takes longer than all the rest."""
+    return get_type_hints(kind)
+
+
 @dataclass(frozen=True, slots=True)
 class _Message:
     def dump(self) -> bytes:
@@ -101,7 +108,7 @@ class _Message:
             message = cls(**fields)
         except (ValueError, TypeError, RecursionError) as error:
             raise MessageError(f"not a {cls.__name__} message: {str(error)[:120]}") from error
-        for name, hint in get_type_hints(cls).items():
+        for name, hint in _hints(cast(type, cls)).items():
             value = getattr(message, name)
             kind = _PLAIN.get(str(hint), hint | int if _is_float(hint) else hint)
             _require(
@@ -243,7 +250,7 @@ class Losses(_Message):
         _require(len(self.losses) <= MAX_LOSSES, "losses are too many")
         for fields in self.losses:
             _require(
-                isinstance(fields, dict) and set(fields) == set(get_type_hints(Loss)),
+                isinstance(fields, dict) and set(fields) == set(_hints(Loss)),
                 "losses are not as they should be",
             )
             loss = Loss(**fields)
