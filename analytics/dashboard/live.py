@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from flask import (
     Blueprint,
     Response,
+    copy_current_request_context,
     current_app,
     jsonify,
     render_template,
     request,
-    stream_with_context,
 )
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -68,8 +69,10 @@ def stream(wearer: str) -> ResponseReturnValue:
     except BaseException:
         free.release()
         raise
-    events = stream_with_context(_events(wearer, first))
-    response = Response(events, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    look = copy_current_request_context(partial(page_state, wearer))
+    response = Response(
+        _events(look, first), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
     response.call_on_close(free.release)
     return response
 
@@ -94,7 +97,7 @@ def some() -> ResponseReturnValue:
     return jsonify({w: now_json(found.now(w), now_ns, ZoneInfo(zones[w])) for w in ids})
 
 
-def _events(wearer: str, state: dict[str, Any]) -> Iterator[str]:
+def _events(look: Callable[[], dict[str, Any]], state: dict[str, Any]) -> Iterator[str]:
     ends_s, told, quiet = time.monotonic() + STREAM_S, "", 0
     yield f"retry: {AGAIN_MS}\n\n"
     while True:
@@ -108,7 +111,7 @@ def _events(wearer: str, state: dict[str, Any]) -> Iterator[str]:
         if time.monotonic() >= ends_s:
             return
         time.sleep(EVERY_S)
-        state = page_state(wearer)
+        state = look()
 
 
 def page_state(wearer: str) -> dict[str, Any]:

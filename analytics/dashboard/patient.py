@@ -25,7 +25,6 @@ blueprint = Blueprint("patient", __name__)
 
 MAX_WEEKS_BACK: Final = 520
 FURTHER: Final = (
-    ("calibrate.show", lazy("Set up and calibrate the sensor")),
     ("my_data.show", lazy("My data: download, erase, who has seen it")),
     ("account.show", lazy("My log-in: password, devices, second factor")),
 )

@@ -6,8 +6,10 @@ the wearer.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -15,7 +17,7 @@ from zoneinfo import ZoneInfo
 from analytics.dashboard.language import gettext, ngettext
 from analytics.exposure.day_sum import figure_of
 from analytics.exposure.days import NS_PER_S, Day
-from analytics.store.base import DAY_SUM, Store
+from analytics.store.base import DAY_SUM, Store, StoreError
 from analytics.store.clinic import Clinic
 from analytics.store.records import Wearer
 
@@ -35,6 +37,9 @@ MORE_PAIN: Final = 1.5
 """Points of the scale from 0 to 10."""
 KEPT_S: Final = 600.0
 """How long figures of whole days are kept: they hardly ever change."""
+LOOK_EVERY_S: Final = 10.0
+PAUSE_S: Final = 0.01
+"""Between two wearers: pages come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,23 @@ class Roster:
     def __init__(self, store: Store, clinic: Clinic, clock_ns: Callable[[], int]) -> None:
         self._store, self._clinic, self._clock_ns = store, clinic, clock_ns
         self._kept: dict[tuple[str, Day], tuple[float, Week]] = {}
+
+    def keep_fresh(self, stop: threading.Event) -> None:
+        """Read the figures of whole days ahead, wearer by wearer, until `stop` is set: most of the
+        cost of the list is reading the sums of weeks for the first time."""
+        while not stop.wait(LOOK_EVERY_S):
+            with suppress(StoreError):  # the page says so itself
+                self._refresh(stop)
+
+    def _refresh(self, stop: threading.Event) -> None:
+        for wearer in self._clinic.wearers():
+            today = Day.at(self._clock_ns(), ZoneInfo(wearer.time_zone))
+            made_s, _ = self._kept.get((wearer.wearer, today), (-KEPT_S, None))
+            if time.monotonic() - made_s > KEPT_S / 2:
+                week = self._week(wearer.wearer, today)
+                self._kept = self._kept | {(wearer.wearer, today): (time.monotonic(), week)}
+            if stop.wait(PAUSE_S):
+                return
 
     def rows(self, wearers: Sequence[Wearer]) -> list[Row]:
         """Raises StoreError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def command(
 
     provider = _provider(oidc_issuer, oidc_client_id, oidc_client_secret_file, oidc_name)
     clinic, samples = open_clinic(store), open_store(store)
+    ended, reader = threading.Event(), None
     try:
         app = create_app(
             samples,
@@ -97,12 +99,17 @@ def command(
                 "choose another --http-port or stop what uses it"
             ) from error
         signal.signal(signal.SIGTERM, _stop)
+        reader = threading.Thread(target=app.extensions["roster"].keep_fresh, args=(ended,))
+        reader.start()
         click.echo(f"Dashboard at http://{http_host}:{server.effective_port}")
         try:
             server.run()
         finally:
             close_app(app)
     finally:
+        ended.set()
+        if reader is not None:
+            reader.join()
         samples.close()
         clinic.close()
 

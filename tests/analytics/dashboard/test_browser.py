@@ -14,9 +14,16 @@ from analytics.dashboard import words
 from analytics.dashboard.clinician import seven_days
 from analytics.dashboard.readings import Readings
 from analytics.exposure.days import NS_PER_S
+from tests.analytics.dashboard.browsing import (
+    ARGUMENTS,
+    DESK,
+    PHONE,
+    context_of,
+    log_in,
+    picture,
+)
 from tests.analytics.dashboard.synthetic import (
     MINUTE_NS,
-    PASSWORD,
     PROVENANCE,
     TODAY,
     Site,
@@ -25,18 +32,6 @@ from tests.analytics.dashboard.synthetic import (
 
 pytestmark = pytest.mark.chromium
 
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PHONE = {"width": 360, "height": 780}
-DESK = {"width": 1280, "height": 900}
 LIVE_BUDGET_S = 2.0
 
 
@@ -63,15 +58,9 @@ def opened(browser: Browser, served: str, complaints: list[str]) -> Iterator[Ope
     contexts = []
 
     def open_page(size: dict[str, int], script: bool = True) -> Page:
-        context = browser.new_context(
-            base_url=served,
-            viewport=size,  # type: ignore[arg-type]
-            java_script_enabled=script,
-            locale="en-GB",
-        )
+        context = context_of(browser, served, size, java_script_enabled=script)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
@@ -79,14 +68,6 @@ def opened(browser: Browser, served: str, complaints: list[str]) -> Iterator[Ope
     yield open_page
     for context in contexts:
         context.close()
-
-
-def log_in(page: Page, name: str) -> None:
-    page.goto("/")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def test_patient_sees_now_and_what_follows(
@@ -136,11 +117,29 @@ def test_two_taps_and_undo(opened: Opened, filled: Site, complaints: list[str]) 
         6,
     )
     expect(page.locator(".entries")).to_contain_text("15:00 Numbness, groin, left: 6 of 10")
+    picture(page, "journey-two-taps")
     notice.get_by_role("button", name="Undo").click()
     expect(notice).to_contain_text("Taken back")
     expect(page.locator(".entries")).to_have_count(0)
     assert filled.clinic.diary("anna", TODAY.start_ns, TODAY.end_ns) == []
     assert complaints == []
+
+
+def test_an_entry_without_connection_is_sent_later(
+    opened: Opened, filled: Site, complaints: list[str]
+) -> None:
+    page = opened(PHONE)
+    log_in(page, "anna-login")
+    page.context.set_offline(True)
+    page.locator("label", has=page.get_by_label("Pain, Groin")).click()
+    page.locator(".scale").get_by_role("button", name="4", exact=True).click()
+    expect(page.locator("#notice")).to_contain_text("kept on this phone")
+    assert filled.clinic.diary("anna", 0, 2**62) == []
+    page.context.set_offline(False)
+    expect(page.locator("#notice")).to_contain_text("Sent: Pain, groin: 4 of 10")
+    (entry,) = filled.clinic.diary("anna", 0, 2**62)
+    assert (entry.symptom, entry.severity) == ("pain", 4)
+    assert page.evaluate("localStorage.getItem('trunkline-waiting')") == "[]"
 
 
 def test_two_taps_without_script(opened: Opened, filled: Site, complaints: list[str]) -> None:

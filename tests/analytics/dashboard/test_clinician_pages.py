@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
+import time
 from dataclasses import replace
 from html import unescape
 
@@ -80,6 +82,23 @@ def test_the_list_is_filtered_and_put_in_order(summed: Site) -> None:
             assert page.index("ben") > 0
     assert client.get("/wearers?order=password").status_code == 404
     assert client.get("/wearers?way=sideways").status_code == 404
+
+
+def test_the_list_is_read_ahead(summed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = roster.Roster(summed.store, summed.clinic, summed.clock)
+    monkeypatch.setattr(roster, "LOOK_EVERY_S", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=found.keep_fresh, args=(stop,))
+    thread.start()
+    for _ in range(600):
+        if len(found._kept) == len(summed.clinic.wearers()):
+            break
+        time.sleep(0.05)
+    stop.set()
+    thread.join(30)
+    kept = dict(found._kept)
+    assert [row.week.worn_days for row in found.rows(summed.clinic.wearers())] == [6, 0]
+    assert found._kept == kept
 
 
 def test_what_is_not_known_comes_last_either_way() -> None:

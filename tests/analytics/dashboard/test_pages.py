@@ -198,6 +198,21 @@ def test_assets_are_cached_by_version(site: Site) -> None:
     assert "immutable" not in static(client, "/static/style.css")[1]["Cache-Control"]
 
 
+def test_pages_load_little_and_no_library(filled: Site) -> None:
+    """First page: at most 150 kB of our own, script, style and icons together."""
+    for user, path in (("anna-login", "/me"), ("dr-lee", "/wearers/anna")):
+        client = filled.client(user)
+        page = client.get(path).text
+        assets = set(re.findall(r'(?:src|href)="(/static/[^"?]+)', page))
+        assert any(name.endswith(".js") for name in assets)
+        weight = 0
+        for name in assets:
+            with client.get(name) as answer:
+                weight += len(answer.data)
+        assert weight < 60_000
+        assert path != "/me" or len(page) + weight < 150_000
+
+
 def test_a_store_that_does_not_answer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.client("anna-login")
 
