@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from firmware_profiles.base import SampleBlock
 from sensor_agent.device_clock import DeviceClock
 from sensor_agent.outbox import StreamEnd
-from wire.batch import MAX_SAMPLES, Batch, Channel, Flag
+from wire.batch import MAX_SAMPLES, MAX_VALUE, Batch, Channel, Flag
 
 BATCH_S = 1.0
 STAMP_JITTER_NS = 1_000_000
@@ -194,6 +194,12 @@ class Batcher:
         self.next_seq += 1
         self._gap, self._lost, self._new_link = False, 0, False
         return batch
+
+
+def is_plausible(block: SampleBlock) -> bool:
+    """Whether a batch may carry these values: garbage in a packet of floats decodes to numbers of
+    any size."""
+    return all(max(rows.max(), -rows.min()) <= MAX_VALUE for rows in block.values.values())
 
 
 def _missing(before: StreamEnd, t0_ns: int) -> int:

@@ -17,7 +17,7 @@ from firmware_profiles.base import (
     StreamEnded,
     StreamRequest,
 )
-from sensor_agent.batcher import Batcher
+from sensor_agent.batcher import Batcher, is_plausible
 from sensor_agent.ble import Link, LinkLostError, RadioError
 from wire.batch import Batch
 
@@ -121,7 +121,7 @@ class Memory:
                     log.debug("a part of the sensor's memory cannot be used: %s", error)
                     continue
                 for event in events:
-                    if isinstance(event, SampleBlock):
+                    if isinstance(event, SampleBlock) and is_plausible(event):
                         emit(batcher.recall(event, packet.arrival_ns))
                     elif isinstance(event, StreamEnded):
                         is_complete = True

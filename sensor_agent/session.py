@@ -24,7 +24,7 @@ from firmware_profiles.base import (
 )
 from firmware_profiles.bulk import decode_all
 from firmware_profiles.registry import match, profile
-from sensor_agent.batcher import Batcher
+from sensor_agent.batcher import Batcher, is_plausible
 from sensor_agent.ble import (
     Link,
     NotInRangeError,
@@ -140,6 +140,8 @@ class SensorSession:
         self._clock_err_ns: int | None = None
         self._birth: Birth | None = None
         self._found: Profile | None = None
+        self._implausible = 0
+        """Samples dropped for their values since the newest that was taken."""
         self._pulses_ms: asyncio.Queue[int] = asyncio.Queue(1)
 
     def vibrate(self, pulse_ms: int) -> bool:
@@ -385,9 +387,12 @@ class SensorSession:
         pairs = [(packet.characteristic, packet.data) for packet in packets]
         for place, found in decode_all(decoder, pairs):
             match found:
-                case SampleBlock():
+                case SampleBlock() if is_plausible(found):
                     any_samples = True
-                    self._hand_on(self.batcher.add(found, packets[place].arrival_ns))
+                    lost = found.lost_before + self._implausible
+                    self._implausible = 0
+                    block = replace(found, lost_before=lost)
+                    self._hand_on(self.batcher.add(block, packets[place].arrival_ns))
                 case BatteryLevel(percent=percent):
                     self._battery_pct = percent
                 case StreamEnded(reason=reason):
@@ -395,6 +400,9 @@ class SensorSession:
                         f"the sensor ended the stream ({reason})",
                         "it is connected again by itself",
                     )
+                case SampleBlock(n=n):
+                    self.counters.undecodable_packets += 1
+                    self._implausible += n
                 case DecodeError():
                     self.counters.undecodable_packets += 1
                     log.debug("sensor %s: %s", self.config.sensor, found)

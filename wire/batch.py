@@ -17,9 +17,9 @@ MAX_SAMPLES = 4096
 """Largest batch accepted: 4 s at 1 kHz; far above the agreed second, far below a memory risk."""
 
 
-MAX_SPAN_NS = 2 * 3600 * 10**9
-"""Longest time that a batch may cover: 4096 samples at 1 Hz are an hour. Whoever reads the store
-must not be sent through centuries."""
+MAX_SPAN_NS = MAX_SAMPLES * 10**9
+"""Longest time that a batch may cover: no sensor of ours is slower than one sample a second. The
+stores look so far back for batches, and nobody must be sent through centuries."""
 MAX_T_NS = 4_102_444_800 * 10**9
 """The year 2100: no clock is right that shows more. One that shows too little is believed, since
 machines without a clock begin in 1970."""
@@ -96,7 +96,7 @@ class Batch:
         if not 0 <= self.floor_seq <= self.seq:
             raise BatchError(f"floor_seq {self.floor_seq} is not in 0..seq ({self.seq})")
         if self.n * self.dt_ns > MAX_SPAN_NS:
-            raise BatchError(f"dt_ns is {self.dt_ns}: the batch covers more than two hours")
+            raise BatchError(f"dt_ns is {self.dt_ns}: the batch covers more than {MAX_SAMPLES} s")
         if not 0 <= self.t0_ns < MAX_T_NS:
             raise BatchError("t0_ns is outside the range of a UTC nanosecond stamp, 1970 to 2100")
         if self.lost < 0 or self.clock_err_ns < 0:

@@ -47,7 +47,7 @@ POISON = {
     "more behind it": (encode(batch(50, session=new_session())) + b"\0", "stand behind"),
     "a float for the number": (changed(2, 7.0), "seq is missing or not"),
     "a step back in time": (changed(5, -20_000_000), "dt_ns is missing or not"),
-    "a step of a year": (changed(5, 365 * 86_400 * 10**9), "more than two hours"),
+    "a step of a year": (changed(5, 365 * 86_400 * 10**9), "more than 4096 s"),
     "no end of samples": (changed(6, 2**62), "bytes for n="),
     "the next century": (changed(4, 2**62), "1970 to 2100"),
     "a session that is none": (changed(1, b"x"), "session id has 1 bytes"),

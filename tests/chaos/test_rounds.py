@@ -91,6 +91,9 @@ def _judge(made: Stack) -> list[str]:
     store.close()
     clinic = made.clinic()
     complaints += [f"dead letter: {letter.reason}" for letter in clinic.dead_letters()]
+    for wearer, sensors in WEARERS.items():
+        known = {about.sensor for about in clinic.sensors(wearer) if about.birth is not None}
+        complaints += [f"{wearer}/{sensor}: has no birth" for sensor in sensors.keys() - known]
     clinic.close()
     return complaints
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -186,6 +187,30 @@ async def test_silence_is_a_reason_to_connect_anew(desk: Desk, still: Motion) ->
         assert session.status(0, None).reconnects == 1
 
 
+async def test_values_that_no_sensor_gives_are_dropped_like_undecodable_packets(
+    desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.world.add_sensor("movesense", still)
+    decode, calls = GspDecoder.decode, iter(range(10**9))
+
+    def sometimes(decoder: GspDecoder, characteristic: str, data: bytes) -> list:
+        found = decode(decoder, characteristic, data)
+        if next(calls) % 10 == 9:
+            huge = {q: np.full_like(rows, 3e38) for q, rows in found[0].values.items()}
+            found[0] = dataclasses.replace(found[0], values=huge)
+        return found
+
+    monkeypatch.setattr(GspDecoder, "decode", sometimes)
+    # a busy machine finds many packets at once
+    monkeypatch.setattr(GspDecoder, "decode_run", lambda *_args: None)
+    async with desk.running() as session:
+        await until(lambda: session.batcher.counters.samples > 300)
+        status = session.status(0, None)
+    assert session.counters.streams == 1
+    assert status.undecodable_packets >= 5
+    assert status.lost_samples >= 4 * (status.undecodable_packets - 2)
+
+
 async def test_undecodable_packets_are_counted_and_survived(
     desk: Desk, still: Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +223,8 @@ async def test_undecodable_packets_are_counted_and_survived(
         return decode(decoder, characteristic, data)
 
     monkeypatch.setattr(GspDecoder, "decode", sometimes)
+    # a busy machine finds many packets at once
+    monkeypatch.setattr(GspDecoder, "decode_run", lambda *_args: None)
     async with desk.running() as session:
         await until(lambda: session.batcher.counters.samples > 300)
         status = session.status(0, None)

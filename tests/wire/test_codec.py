@@ -168,7 +168,7 @@ def channel_twice() -> bytes:
         (replace(4, -1), "t0_ns"),
         (replace(4, 2**62), "t0_ns"),
         (replace(5, -20_000_000), "dt_ns"),
-        (replace(5, 4000 * 10**9), "more than two hours"),
+        (replace(5, 4000 * 10**9), "more than 4096 s"),
         (replace(6, 2**62), "n=4611686018427387904"),
         (replace(10, 2**60), "lost"),
         (replace(7, floats([1, 2, np.nan])), "no sensor gives"),
