@@ -44,7 +44,7 @@ class GaitParameters:
         0.6, unit="1", reason="slope against foot sensors", source="MovingReality"
     )
     least_strides: float = parameter(
-        50.0, unit="1", reason="over 20 m the asymmetry of a walk is noise of 5 %; it takes many"
+        30.0, unit="1", reason="over 20 m the asymmetry of a walk is noise of 5 %; it takes more"
     )
     piece_s: float = parameter(
         60.0, unit="s", reason="a long walk is cut in such pieces: their spread gives the interval"

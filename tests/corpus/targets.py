@@ -169,18 +169,19 @@ def slouch_rate(label: str, slouched: bool) -> Measure:
 def known_walk_error(items: Sequence[Scored]) -> float | None:
     """Mean error of the step length in per cent: each trial once the known walk of its wearer, all
     other trials of the wearer told with its scale."""
-    wearers: dict[str, list[float]] = {}
+    wearers: dict[str, dict[str, float]] = {}
     for item in items:
         true = item.truth.get("step_length_m")
         errors = item.group.slen
         if true and errors:
-            wearers.setdefault(item.truth["subject"], []).append(1.0 + errors[0] / true)
+            own = wearers.setdefault(item.truth["subject"], {})
+            own[item.truth["recording_id"]] = 1.0 + errors[0] / true
     misses = [
         abs(100.0 * (other / known - 1.0))
         for ratios in wearers.values()
-        for i, known in enumerate(ratios)
-        for j, other in enumerate(ratios)
-        if i != j
+        for first, known in ratios.items()
+        for second, other in ratios.items()
+        if first != second
     ]
     return sum(misses) / len(misses) if misses else None
 
