@@ -237,3 +237,21 @@ def test_keyboard_alone_is_enough(opened: Opened, filled: Site, complaints: list
     page.keyboard.press("Enter")
     expect(page.locator("#notice")).to_contain_text("Saved: Tingling, hip crest: 1 of 10")
     assert complaints == []
+
+
+def test_a_researcher_gets_a_file(opened: Opened, filled: Site, complaints: list[str]) -> None:
+    page = opened(DESK)
+    log_in(page, "lea")
+    page.get_by_label("anna", exact=True).check()
+    page.get_by_label("First day").fill("2026-06-09")
+    page.get_by_label("Last day").fill("2026-06-09")
+    page.get_by_label("Samples at full rate").uncheck()
+    page.get_by_role("button", name="Export").click()
+    expect(page.locator("#notice")).to_contain_text("Your export is being made")
+    link = page.get_by_role("link", name="Download")
+    expect(link).to_be_visible(timeout=60_000)
+    with page.expect_download() as waited:
+        link.click()
+    assert waited.value.suggested_filename == "trunkline-2026-06-09-2026-06-09.zip"
+    assert page.evaluate("document.documentElement.scrollWidth") <= DESK["width"]
+    assert complaints == []
