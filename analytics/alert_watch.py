@@ -69,7 +69,7 @@ class AlertWatch:
         return found
 
     def _look_at(self, wearer: Wearer) -> list[GivenAlert]:
-        name, now_ns, zone = wearer.wearer, self._clock_ns(), ZoneInfo(wearer.time_zone)
+        name, now_ns, zone = wearer.wearer, self._clock_ns(), wearer.zone
         settings = settings_of(self._clinic, wearer)
         start_ns = now_ns - LOOK_BACK_NS
         start_ns -= start_ns % NS_PER_S

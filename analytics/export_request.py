@@ -103,7 +103,7 @@ def estimate(store: Store, clinic: Clinic, request: ExportRequest) -> Estimate:
     """From the sums of the days and the rates of the sensors; no sample is read."""
     days, samples, seconds = 0, 0, 0.0
     for wearer in request.wearers:
-        chosen = request.days(ZoneInfo(clinic.wearer(wearer).time_zone))
+        chosen = request.days(clinic.wearer(wearer).zone)
         found = [day.exposure for day in read_days(store, wearer, chosen)]
         known_s = [(each.end_ns - each.start_ns) / NS_PER_S - each.gap_min * 60 for each in found]
         days += sum(known > 0 for known in known_s)
@@ -131,7 +131,7 @@ def exports_of(
     names = naming(request.wearers, key=key, pseudonym=None, shift_dates=request.shift_dates)
     subjects = []
     for wearer in request.wearers:
-        days = request.days(ZoneInfo(clinic.wearer(wearer).time_zone))
+        days = request.days(clinic.wearer(wearer).zone)
         range_ns = (days[0].start_ns, days[-1].end_ns)
         subjects.append(subject_of(clinic, wearer, days[0].zone, range_ns, names))
     about = {

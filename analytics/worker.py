@@ -123,7 +123,8 @@ class Worker:
         for (wearer, sensor), items in _grouped(arrivals).items():
             if sensor != trunk_sensor(self._clinic, wearer):
                 continue
-            zone = ZoneInfo(self._clinic.wearer(wearer).time_zone)
+            zone = self._clinic.wearer(wearer).zone
+            self._forget_other_days(wearer, zone)
             for day, part in _by_day(self._with_samples(wearer, sensor, items), zone).items():
                 if not self._compute(TrackKey(wearer, sensor, day), part):
                     put_off |= {item.id for item in part}
@@ -133,6 +134,11 @@ class Worker:
         done = [item.id for item in arrivals if item.id not in put_off]
         self._clinic.clear_arrivals(done)
         return len(done)
+
+    def _forget_other_days(self, wearer: str, zone: ZoneInfo) -> None:
+        """The days of a wearer begin elsewhere since a journey was told."""
+        for key in [k for k in self._running if k.wearer == wearer and k.day.zone != zone]:
+            del self._running[key]
 
     def _with_samples(self, wearer: str, sensor: str, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """What is told of long spans (a calibration counts from long ago) ends where the samples
@@ -231,7 +237,7 @@ class Worker:
                 keep_day(self._store, wearer, day)
 
     def _days_to_keep(self, wearer: Wearer) -> list[Day]:
-        zone = ZoneInfo(wearer.time_zone)
+        zone = wearer.zone
         spans = [
             span
             for span in self._store.result_spans(wearer.wearer)

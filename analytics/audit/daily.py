@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from datetime import date
-from zoneinfo import ZoneInfo
 
 from analytics.audit.gather import audit_day
 from analytics.exposure.days import Day
@@ -50,7 +49,7 @@ def due(clinic: Clinic, now_ns: int) -> list[tuple[str, date]]:
     """(wearer, day) of the yesterdays that are over long enough and have no finding yet."""
     found = []
     for wearer in clinic.wearers():
-        day = Day.at(now_ns - SETTLE_NS, ZoneInfo(wearer.time_zone)).plus(-1)
+        day = Day.at(now_ns - SETTLE_NS, wearer.zone).plus(-1)
         text = day.date.isoformat()
         if not any(
             finding.made_ns >= day.end_ns

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from analytics.audit.account import SensorAccount, account
 from analytics.audit.evidence import SensorEvidence, SessionEvidence
@@ -29,7 +28,7 @@ SEARCH_NS: Final = (60 * NS_PER_S, CHUNK_NS, DAY_NS, 30 * DAY_NS)
 def audit_day(store: Store, clinic: Clinic, wearer: str, day: date) -> list[SensorAccount]:
     """The accounts of every sensor of a wearer that had to do with a day; kept in the clinic
     database. Raises StoreError, ClinicError."""
-    local = Day(day, ZoneInfo(clinic.wearer(wearer).time_zone))
+    local = Day(day, clinic.wearer(wearer).zone)
     end_ns = min(local.end_ns, time.time_ns())
     names = {span.sensor for span in store.sensors(wearer)}
     names |= {sensor.sensor for sensor in clinic.sensors(wearer)}

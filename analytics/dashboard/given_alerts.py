@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from analytics.alert_watch import resting, settings_of
 from analytics.dashboard.readings import Readings
@@ -14,7 +13,7 @@ from analytics.store.records import Wearer
 
 def alerts_today(clinic: Clinic, readings: Readings, wearer: Wearer) -> dict[str, Any]:
     """Today's alerts, newest first, whether they are wanted, and whether a rest holds."""
-    zone = ZoneInfo(wearer.time_zone)
+    zone = wearer.zone
     day, settings = readings.today(zone), settings_of(clinic, wearer)
     given = clinic.alerts(wearer.wearer, day.start_ns, day.end_ns)
     return {

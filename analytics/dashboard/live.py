@@ -119,7 +119,7 @@ def page_state(wearer: str) -> dict[str, Any]:
     found = readings()
     person = clinic().wearer(wearer)
     now = found.now(wearer)
-    state = now_json(now, found.clock_ns(), ZoneInfo(person.time_zone))
+    state = now_json(now, found.clock_ns(), person.zone)
     lines = []
     if now.live and now.worn:
         moment = found.moment(wearer)

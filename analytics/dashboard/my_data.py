@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -70,7 +69,7 @@ def seen() -> ResponseReturnValue:
     text = request.args.get("page", "1")
     page = int(text) if text.isascii() and text.isdecimal() and 0 < len(text) < 7 else 1
     page = max(1, page)
-    zone = ZoneInfo(clinic().wearer(wearer).time_zone)
+    zone = clinic().wearer(wearer).zone
     entries = clinic().audit_entries(wearer, PAGE, (page - 1) * PAGE)
     return render_template(
         "my_data_seen.html",
@@ -118,7 +117,7 @@ def withdraw_erase() -> ResponseReturnValue:
 def _everything(parts: tuple[str, ...]) -> ExportRequest:
     """From the first sample or result to today."""
     wearer = current_user.wearer
-    zone = ZoneInfo(clinic().wearer(wearer).time_zone)
+    zone = clinic().wearer(wearer).zone
     today = readings().today(zone)
     known = [span.first_ns for span in readings().sensors(wearer)]
     known += [span.first_ns for span in readings().result_spans(wearer)]
@@ -129,7 +128,7 @@ def _everything(parts: tuple[str, ...]) -> ExportRequest:
 
 def _page() -> ResponseReturnValue:
     wearer = current_user.wearer
-    zone = ZoneInfo(clinic().wearer(wearer).time_zone)
+    zone = clinic().wearer(wearer).zone
     wishes = clinic().erase_requests(wearer)
     return render_template(
         "my_data.html",

@@ -132,7 +132,7 @@ def undo_entry(entry_id: int) -> None:
 
 
 def own_zone() -> ZoneInfo:
-    return ZoneInfo(clinic().wearer(current_user.wearer).time_zone)
+    return clinic().wearer(current_user.wearer).zone
 
 
 def _is_there(endpoint: str) -> bool:

@@ -49,7 +49,7 @@ def estimate() -> ResponseReturnValue:
     view_log().page(current_user.name, list(wanted.wearers), "size of an export")
     made_by: dict[str, set[str]] = {}
     for wearer in wanted.wearers:
-        days = wanted.days(ZoneInfo(clinic().wearer(wearer).time_zone))
+        days = wanted.days(clinic().wearer(wearer).zone)
         for each in readings().provenances(wearer, days[0].start_ns, days[-1].end_ns):
             key = f"{each.algorithm_version}, {each.params_hash}"
             made_by.setdefault(key, set()).add(wearer)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from analytics.dashboard.language import gettext, ngettext
 from analytics.exposure.day_sum import figure_of
@@ -100,7 +99,7 @@ class Roster:
         kept = {k: v for k, v in self._kept.items() if now_s - v[0] <= KEPT_S}
         found = []
         for wearer in wearers:
-            today = Day.at(now_ns, ZoneInfo(wearer.time_zone))
+            today = Day.at(now_ns, wearer.zone)
             key = (wearer.wearer, today)
             if key not in kept:
                 kept[key] = (now_s, self._week(wearer.wearer, today))

@@ -13,7 +13,7 @@ from analytics.exposure.days import Day
 
 def zone_of(wearer: str) -> ZoneInfo:
     """Where the wearer's days are counted."""
-    return ZoneInfo(clinic().wearer(wearer).time_zone)
+    return clinic().wearer(wearer).zone
 
 
 def day_of(text: str, zone: ZoneInfo) -> Day:

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from analytics.exposure.itinerary import Itinerary
+
 NS_PER_S = 1_000_000_000
 HOUR_S = 3600
 
@@ -22,14 +24,14 @@ class Hour:
 
     hour: int
     fold: int
-    """1 for the repetition of an hour when clocks go back"""
+    """1 for the repetition of an hour, when clocks go back or the wearer travels; 2 for the next"""
     start_ns: int
     end_ns: int
 
     @property
     def label(self) -> str:
         """ "14:00"; the repeated hour is marked "02:00 (2nd)"."""
-        return f"{self.hour:02d}:00" + (" (2nd)" if self.fold else "")
+        return f"{self.hour:02d}:00" + ("", " (2nd)", " (3rd)")[min(self.fold, 2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,17 @@ class Day:
     @classmethod
     def at(cls, t_ns: int, zone: ZoneInfo) -> Day:
         """The local day that contains a UTC instant."""
+        if isinstance(zone, Itinerary):
+            return cls(zone.date_at(t_ns // NS_PER_S), zone)
         return cls(datetime.fromtimestamp(t_ns // NS_PER_S, zone).date(), zone)
 
     @property
     def start_ns(self) -> int:
         """First instant of the day. Where midnight does not exist it is the moment of the change
-        (PEP 495 resolves a missing wall time with the offset before the change)."""
+        (PEP 495 resolves a missing wall time with the offset before the change). Who travels begins
+        it when the date is first reached."""
+        if isinstance(self.zone, Itinerary):
+            return self.zone.reaches_s(self.date) * NS_PER_S
         midnight = datetime(self.date.year, self.date.month, self.date.day, tzinfo=self.zone)
         return int(midnight.timestamp()) * NS_PER_S
 
@@ -64,11 +71,13 @@ class Day:
     def hours(self) -> tuple[Hour, ...]:
         """The wall-clock hours of the day in order, without gap or overlap."""
         at_s, end_s = self.start_ns // NS_PER_S, self.end_ns // NS_PER_S
-        found = []
+        changes_s = self.zone.change_s if isinstance(self.zone, Itinerary) else ()
+        found: list[Hour] = []
         while at_s < end_s:
             local = datetime.fromtimestamp(at_s, UTC).astimezone(self.zone)
             past_s = local.minute * 60 + local.second
-            next_s = min(at_s + HOUR_S - past_s, end_s)
-            found.append(Hour(local.hour, local.fold, at_s * NS_PER_S, next_s * NS_PER_S))
+            next_s = min([at_s + HOUR_S - past_s, end_s, *(c for c in changes_s if c > at_s)])
+            before = sum(hour.hour == local.hour for hour in found) if changes_s else local.fold
+            found.append(Hour(local.hour, before, at_s * NS_PER_S, next_s * NS_PER_S))
             at_s = next_s
         return tuple(found)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from analytics.broker import Broker, Client, Retry, keep_connected
 from analytics.dashboard.readings import Now, Readings
@@ -106,7 +105,7 @@ class LivePublisher:
             known.said, known.said_s = state, now_s
 
     def _day(self, wearer: Wearer, known: _Wearer, now: Now) -> DayReading:
-        today = self._readings.today(ZoneInfo(wearer.time_zone))
+        today = self._readings.today(wearer.zone)
         posture, now_s = (now.posture, now.slouched), time.monotonic()
         is_current = known.day is not None and known.day.day == today
         if not is_current or posture != known.posture or now_s - known.day_s > DAY_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -21,10 +22,14 @@ from analytics.store.share import Share
 from wire.ids import IdError, check_wearer
 
 _WEARER_COLUMNS = (
-    "wearer, time_zone, created_ns, slouch_enter_deg, slouch_bout_min_s, walking_limit_s, alerts_on"
+    "wearer, time_zone, created_ns, slouch_enter_deg, slouch_bout_min_s, walking_limit_s,"
+    " alerts_on, (SELECT json_group_array(json_array(from_ns, j.time_zone))"
+    " FROM (SELECT * FROM journey ORDER BY from_ns) j WHERE j.wearer = wearer.wearer)"
 )
 _USER_COLUMNS = "name, password_hash, role, wearer, created_ns"
 MAX_USER_NAME = 64
+EARLIEST_NS, LATEST_NS = 946_684_800 * 10**9, 4_102_444_800 * 10**9
+DAY_NS = 24 * 3600 * 10**9
 
 
 class People:
@@ -81,6 +86,25 @@ class People:
         """Where the wearer's days are counted; ClinicError for an unknown zone or wearer."""
         _check_zone(time_zone)
         self._update_wearer(wearer, "time_zone = ?", (time_zone,))
+
+    def add_journey(self, wearer: str, from_ns: int, time_zone: str) -> None:
+        """From an instant on the wearer's days are counted in another zone; the same instant again
+        replaces it. The worker computes the days since then again. ClinicError for an unknown zone
+        or wearer, or an instant before 2000 or after 2100."""
+        _check_zone(time_zone)
+        self.wearer(wearer)
+        if not EARLIEST_NS <= from_ns < LATEST_NS:
+            raise ClinicError("a journey begins between 2000 and 2100")
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO journey (wearer, from_ns, time_zone) VALUES (?, ?, ?)",
+                (wearer, from_ns, time_zone),
+            )
+            connection.execute(
+                "INSERT INTO arrival (wearer, sensor, start_ns, end_ns)"
+                " SELECT wearer, sensor, ?2, ?3 FROM sensor WHERE wearer = ?1 AND ?3 > ?2",
+                (wearer, from_ns - DAY_NS, time.time_ns()),
+            )
 
     def set_settings(self, wearer: str, settings: WearerSettings, by: str = "command line") -> None:
         """Replace the personal thresholds, and put on record what `by` changed; ClinicError when
@@ -276,10 +300,14 @@ def _unknown_wearer(wearer: str) -> ClinicError:
     )
 
 
-def _wearer(row: tuple[str, str, int, float | None, float, float, int]) -> Wearer:
-    name, zone, created_ns, enter_deg, bout_s, walking_s, alerts_on = row
+def _wearer(row: tuple[str, str, int, float | None, float, float, int, str]) -> Wearer:
+    name, zone, created_ns, enter_deg, bout_s, walking_s, alerts_on, journeys = row
     return Wearer(
-        name, zone, created_ns, WearerSettings(enter_deg, bout_s, walking_s, bool(alerts_on))
+        name,
+        zone,
+        created_ns,
+        WearerSettings(enter_deg, bout_s, walking_s, bool(alerts_on)),
+        tuple((int(from_ns), str(there)) for from_ns, there in json.loads(journeys)),
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from analytics.exposure.itinerary import zone_of
 from wire.messages import Birth, Status
 
 
@@ -34,9 +36,16 @@ class Wearer:
 
     wearer: str
     time_zone: str
-    """IANA name; days of this wearer are days there."""
+    """IANA name of home; days of this wearer are days there, before the first journey."""
     created_ns: int
     settings: WearerSettings
+    journeys: tuple[tuple[int, str], ...] = ()
+    """(UTC ns, IANA name): where the days are counted from then on, in the order of time."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the wearer is when; every day is counted where it was lived."""
+        return zone_of(self.time_zone, self.journeys)
 
 
 @dataclass(frozen=True, slots=True)

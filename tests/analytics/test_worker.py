@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from analytics.result import results
 from analytics.store.base import DAY_SUM, Result, StoredBatch
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
-from analytics.store.records import Hold, WearerSettings
+from analytics.store.records import ClinicError, Hold, WearerSettings
 from analytics.track import TrackKey
 from analytics.worker import Worker
 from tests.analytics.dashboard.synthetic import PROVENANCE, TODAY, fill_day
@@ -267,6 +267,30 @@ def test_days_that_no_worker_summed_up_are_summed_up_by_the_next_one(
     assert days_to_keep(store, "demo", days) == [days[0]]
     wanted = [read_day(store, "demo", day).exposure for day in days]
     assert read_days(store, "demo", days) == wanted
+
+
+def test_a_journey_told_afterwards_counts_the_days_where_they_were_lived(
+    day: SyntheticDay, store: EmbeddedStore, clinic: Clinic
+) -> None:
+    """In Berlin it is past midnight, on the journey it is still the day before."""
+    midnight_ns = int(datetime(2026, 3, 2, 23, 0, tzinfo=UTC).timestamp()) * 10**9
+    worker = Worker(store, clinic)
+    birth(clinic, day)
+    arrive(store, clinic, batches(day, midnight_ns - 120 * 10**9))
+    worker.tick()
+    assert [key.day.date.day for key in worker._running] == [3]
+    clinic.add_journey("demo", midnight_ns - 3600 * 10**9, "America/New_York")
+    worker.tick()
+    zone = clinic.wearer("demo").zone
+    here = Day(date(2026, 3, 2), zone)
+    assert here in [key.day for key in worker._running]
+    assert here.end_ns == int(datetime(2026, 3, 3, 5, 0, tzinfo=UTC).timestamp()) * 10**9
+    exposure = read_day(store, "demo", here).exposure.exposure
+    assert exposure.gap_min == pytest.approx((here.end_ns - here.start_ns) / 60e9 - 7, abs=0.1)
+    assert read_days(store, "demo", [here])[0].exposure == exposure
+    for bad in ((0, "UTC"), (midnight_ns, "Nowhere")):
+        with pytest.raises(ClinicError):
+            clinic.add_journey("demo", *bad)
 
 
 def test_midnight_parts_the_days(day: SyntheticDay, store: EmbeddedStore, clinic: Clinic) -> None:

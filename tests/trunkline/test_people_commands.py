@@ -208,6 +208,25 @@ class TestUser:
         assert "cannot read" in result.output
 
 
+class TestJourney:
+    def test_a_zone_from_a_time_on(self, run: Run, data_dir: Path) -> None:
+        run("wearer", "add", "p-001", "--time-zone", "Europe/Berlin")
+        there = ("--time-zone", "America/New_York", "--from", "2026-05-04T14:30:00Z")
+        assert run("wearer", "set", "p-001", *there).exit_code == 0
+        clinic = open_clinic(data_dir)
+        found = clinic.wearer("p-001")
+        assert found.time_zone == "Europe/Berlin"
+        assert found.journeys == ((1_777_905_000 * 10**9, "America/New_York"),)
+        assert clinic.wearers() == [found]
+        clinic.close()
+        assert (
+            "from 2026-05-04T14:30:00+00:00: America/New_York"
+            in run("wearer", "show", "p-001").output
+        )
+        alone = run("wearer", "set", "p-001", "--from", "2026-05-04T14:30:00Z")
+        assert (alone.exit_code, "give both" in alone.output) == (2, True)
+
+
 class TestCalibrate:
     GOOD = ("--from", "2026-03-02T08:00:00+01:00", "--to", "2026-03-02T07:00:10Z")
 

@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -39,7 +38,7 @@ def command(
     found: list[tuple[str, date, SensorAccount]] = []
     try:
         for one in [clinic.wearer(wearer)] if wearer else clinic.wearers():
-            local = day or datetime.now(UTC).astimezone(ZoneInfo(one.time_zone)).date()
+            local = day or datetime.now(UTC).astimezone(one.zone).date()
             accounts = audit_day(samples, clinic, one.wearer, local)
             found += [(one.wearer, local, account) for account in accounts]
             if not as_json:

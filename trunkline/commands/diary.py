@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -103,7 +102,7 @@ def list_(
     start_ns = ALL_TIME[0] if start is None else instant_ns(start, "--from")
     end_ns = ALL_TIME[1] if end is None else instant_ns(end, "--to")
     with clinic_in(data_dir) as clinic:
-        zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+        zone = clinic.wearer(wearer).zone
         entries = clinic.diary(wearer, start_ns, end_ns)
         clinic.audit(operator(), "diary list", wearer)
     if json_wanted:
@@ -165,7 +164,7 @@ def import_(*, wearer: str, file: Path, data_dir: Path) -> None:
     Example: trunkline diary import --wearer p-001 diary.csv
     """
     with clinic_in(data_dir) as clinic:
-        zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+        zone = clinic.wearer(wearer).zone
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines(keepends=True)
             entries = entries_of(lines, wearer, zone, file.name)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -158,7 +157,7 @@ def _write(export: Export, request: Request, out: Path, force: bool) -> dict[str
 def _subject(clinic: Clinic, wearer: str, first: str, last: str, names: Naming) -> Any:
     from analytics.export.subject import subject_of
 
-    zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+    zone = clinic.wearer(wearer).zone
     return subject_of(clinic, wearer, zone, day_range_ns(first, last, zone), names)
 
 

@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import sys
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -49,7 +48,7 @@ def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: St
     clinic, results = open_clinic(store), open_store(store)
     partial = out.with_name(out.name + ".partial")
     try:
-        zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+        zone = clinic.wearer(wearer).zone
         clinic.audit(operator(), "exposure", wearer, f"{first} {last} by {by}")
         days = [Day(start + dt.timedelta(days=number), zone) for number in range(count)]
         readings: list[DayExposure] = []

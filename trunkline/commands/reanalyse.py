@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -79,7 +78,7 @@ def command(
         raise click.UsageError(f"--to {last} is before --from {first}, or years later")
     overrides = _overrides(params_file)
     with clinic_in(store.data_dir) as clinic:
-        zone = ZoneInfo(clinic.wearer(wearer).time_zone)
+        zone = clinic.wearer(wearer).zone
         clinic.audit(operator(), "reanalyse", wearer, f"{first} {last}")
     days = [Day(start + dt.timedelta(days=n), zone) for n in range(count)]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import click
 
 from analytics.exposure.alerts import AlertSettings, AlertSettingsError
 from analytics.store.records import WearerSettings
-from trunkline.clinic_access import as_json, clinic_in, operator
+from trunkline.clinic_access import as_json, clinic_in, instant_ns, operator
 from trunkline.options import data_dir_option
 
 json_option = click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
@@ -78,6 +79,9 @@ def show(wearer: str, json_wanted: bool, data_dir: Path) -> None:
         click.echo(as_json(found))
         return
     click.echo(f"time zone: {found.time_zone}")
+    for from_ns, there in found.journeys:
+        at = dt.datetime.fromtimestamp(from_ns // 10**9, dt.UTC)
+        click.echo(f"  from {at.isoformat()}: {there}")
     for name, value in dataclasses.asdict(found.settings).items():
         click.echo(f"{name}: {'not set' if value is None else value}")
     for sensor in sensors:
@@ -132,7 +136,14 @@ def _setting(text: str) -> tuple[str, Any]:
 
 @command.command(name="set")
 @click.argument("wearer")
-@click.option("--time-zone", help="IANA name of where the wearer lives.")
+@click.option("--time-zone", help="IANA name of where the wearer lives; with --from, is.")
+@click.option(
+    "--from",
+    "since",
+    metavar="TIME",
+    help="The wearer is in --time-zone from then on, ISO 8601 with zone: days before stay as they "
+    "were lived.",
+)
 @click.option(
     "--slouch-enter-deg",
     metavar="DEGREES|auto",
@@ -146,6 +157,7 @@ def set_(
     *,
     wearer: str,
     time_zone: str | None,
+    since: str | None,
     slouch_enter_deg: str | None,
     data_dir: Path,
     **others: Any,
@@ -154,16 +166,22 @@ def set_(
 
     \b
     Example: trunkline wearer set p-001 --slouch-enter-deg 25 --no-alerts
+    Example: trunkline wearer set p-001 --time-zone America/New_York --from 2026-05-04T14:30:00Z
     """
     changes = {name: value for name, value in others.items() if value is not None}
     if slouch_enter_deg is not None:
         changes["slouch_enter_deg"] = _degrees(slouch_enter_deg)
+    if since is not None and time_zone is None:
+        raise click.UsageError("--from says since when --time-zone counts; give both")
     if not changes and time_zone is None:
         raise click.UsageError("nothing to change; see: trunkline wearer set --help")
+    since_ns = None if since is None else instant_ns(since, "--from")
     with clinic_in(data_dir) as clinic, clinic.transaction():
         settings: WearerSettings = clinic.wearer(wearer).settings
         clinic.set_settings(wearer, dataclasses.replace(settings, **changes), by=operator())
-        if time_zone is not None:
+        if time_zone is not None and since_ns is not None:
+            clinic.add_journey(wearer, since_ns, time_zone)
+        elif time_zone is not None:
             clinic.set_time_zone(wearer, time_zone)
         names = sorted(changes) + (["time_zone"] if time_zone else [])
         clinic.audit(operator(), "wearer set", wearer, " ".join(names))

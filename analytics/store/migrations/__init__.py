@@ -9,7 +9,7 @@ from pathlib import Path
 from analytics.store.base import StoreError
 from analytics.store.database import BUSY_TIMEOUT_S
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest revision in versions/. Revisions are numbers, so older and newer can be told apart."""
 
 
