@@ -85,7 +85,7 @@ class Roster:
 
     def _refresh(self, stop: threading.Event) -> None:
         for wearer in self._clinic.wearers():
-            today = Day.at(self._clock_ns(), ZoneInfo(wearer.time_zone))
+            today = Day.at(self._clock_ns(), wearer.zone)
             made_s, _ = self._kept.get((wearer.wearer, today), (-KEPT_S, None))
             if time.monotonic() - made_s > KEPT_S / 2:
                 week = self._week(wearer.wearer, today)
