@@ -91,15 +91,15 @@ def _copy_day(source: Store, target: Store, wearer: str, sensor: str, start_ns: 
 
 def _batches(samples: Samples, records: Sequence[BatchRecord]) -> Iterator[Batch]:
     """The samples as they were grouped. A sample that only a longer overlapping batch had is in
-    that batch; NaN where a batch has none of a quantity that others have."""
+    that batch; a quantity that a batch has in part only is whole in another one."""
     for record in records:
         t_ns = record.t0_ns + record.dt_ns * np.arange(record.n, dtype=np.int64)
         at = np.minimum(np.searchsorted(samples.t_ns, t_ns), len(samples) - 1)
         found = samples.t_ns[at] == t_ns
         channels: dict[str, Channel] = {}
         for name, column in samples.values.items():
-            values = np.where(found[:, None], column[at], np.float32(np.nan))
-            if not np.isnan(values).all():
+            values = column[at]
+            if found.all() and not np.isnan(values).any():
                 channels[name] = Channel(values)
         if channels:
             yield _batch(record, channels)

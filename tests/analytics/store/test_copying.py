@@ -24,6 +24,9 @@ def fill(store: Store, w: str) -> None:
             *(batch(50 * k, seq=k, lost=k) for k in range(5)),
             batch(320, 20, quantities=("accel", "mag")),
             batch(330, 30, quantities=("accel", "mag")),
+            # of one time stamp two batches may have different quantities
+            batch(400, 8, seq=5, quantities=("accel",)),
+            batch(398, 6, seq=6, quantities=("gyro",)),
             *(batch(DAY * d // 2, seq=10 + d) for d in range(1, 5)),
         )
     )
