@@ -53,8 +53,8 @@ def test_up_with_and_without_gyroscope_and_in_pieces() -> None:
 def test_an_unknown_bias_is_found_from_gravity(bias_dps: tuple[float, float, float]) -> None:
     script = busy_day().script()
     _, accel, gyro = played(script)
-    true = frames_of(readings_of(accel, gyro), np.eye(3), Bias(np.zeros(3), known=False))
-    bias = Bias(np.zeros(3), known=False)
+    true = frames_of(readings_of(accel, gyro), np.eye(3), Bias(np.zeros(3)))
+    bias = Bias(np.zeros(3))
     off = gyro + np.radians(bias_dps)
     found = frames_of(readings_of(accel, off), np.eye(3), bias)
     # about up no bias can be seen
@@ -69,9 +69,7 @@ def test_a_long_gap_separates_the_two_sides() -> None:
     whole = readings_of(accel, np.zeros((3000, 3)))
     valid = whole.valid.copy()
     valid[1450:1550] = False
-    frames = frames_of(
-        Readings(0, valid, whole.accel, whole.gyro), np.eye(3), Bias(np.zeros(3), known=False)
-    )
+    frames = frames_of(Readings(0, valid, whole.accel, whole.gyro), np.eye(3), Bias(np.zeros(3)))
     assert angle_deg(frames.up[:, :725], np.array([[0.0], [0.0], [1.0]])).max() < 2.0
     assert angle_deg(frames.up[:, 775:], np.array([[1.0], [0.0], [0.0]])).max() < 2.0
 
@@ -93,7 +91,7 @@ def test_it_agrees_with_vqf_on_people(shared_dir: Path, name: str) -> None:
     assert found.gyro is not None
     readings = found.part(found.first_s + 1, None).whole_seconds()
     assert readings.gyro is not None
-    ours = frames_of(readings, np.eye(3), Bias(np.zeros(3), known=False)).up
+    ours = frames_of(readings, np.eye(3), Bias(np.zeros(3))).up
     answer = offlineVQF(
         np.ascontiguousarray(readings.gyro.T),
         np.ascontiguousarray(pair_means(readings.accel).T),
