@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from analytics.exposure.days import Day
@@ -25,8 +26,17 @@ def read_signs(
     ]
 
 
-def read_trends(store: Store, wearer: str, days: Sequence[Day]) -> list[Trend]:
-    """Every figure over the weeks of these days, the newest against the person's own usual."""
+@dataclass(frozen=True, slots=True)
+class SignHistory:
+    """Every figure over days and weeks."""
+
+    days: Sequence[tuple[date, Mapping[str, DaySign]]]
+    trends: Sequence[Trend]
+    """The newest week against the person's own usual."""
+
+
+def read_history(store: Store, wearer: str, days: Sequence[Day]) -> SignHistory:
+    """The figures of these consecutive days; raises StoreError when the store cannot answer."""
     qualities = (
         store.read_results(wearer, "quality", days[-1].start_ns, days[-1].end_ns) if days else []
     )
@@ -43,4 +53,5 @@ def read_trends(store: Store, wearer: str, days: Sequence[Day]) -> list[Trend]:
         if said.get(feature, True) is not True
         for prefix in prefixes
     ]
-    return trends(read_signs(store, wearer, days), denied=denied)
+    signs = read_signs(store, wearer, days)
+    return SignHistory(signs, trends(signs, denied=denied))

@@ -16,6 +16,7 @@ from analytics.exposure.present import HOUR_NS, present
 from analytics.exposure.summary import DayExposure, Exposure
 from analytics.exposure.timeline import MINUTE_S, Timeline, timeline
 from analytics.sample_window import SampleWindow, sample_window
+from analytics.sign_reading import SignHistory, read_history
 from analytics.store.base import Provenance, Result, ResultSpan, SensorSpan, Store
 from analytics.store.clinic import Clinic
 
@@ -159,6 +160,10 @@ class Readings:
     def results(self, wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
         """Results of one kind that overlap the range."""
         return self._store.read_results(wearer, kind, start_ns, end_ns)
+
+    def signs(self, wearer: str, days: Sequence[Day]) -> SignHistory:
+        """Gait, breathing and sway over these consecutive days."""
+        return read_history(self._store, wearer, days)
 
     def samples(
         self, wearer: str, sensor: str, start_ns: int, end_ns: int, *, points: int

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from analytics.dashboard import heat, periods, report, roster, signals, trends
+from analytics.dashboard import heat, periods, report, roster, signals
 from analytics.dashboard.roster import Row, Week, in_order
 from analytics.day_reading import keep_day
 from analytics.exposure.days import NS_PER_S
@@ -236,22 +236,34 @@ def test_trends_say_what_cannot_be_told(filled: Site) -> None:
             "respiration",
             at_ns + n * MINUTE_NS,
             at_ns + (n + 1) * MINUTE_NS,
-            {"breaths_per_min": v},
+            {"breaths_per_min": v, "posture": "sitting"},
         )
-        for n, v in enumerate((12.0, 14.0, 18.0))
+        for n, v in enumerate((12.0, 14.0, 19.0))
     ]
     filled.store.write_results("anna", at_ns, at_ns + 5 * MINUTE_NS, breaths, PROVENANCE)
+    late_ns = TODAY.end_ns - 2
+    quality = Result("quality", late_ns, late_ns + 1, {"observable": {"sway": "placement"}})
+    filled.store.write_results("anna", late_ns, late_ns + 1, [quality], PROVENANCE)
     page = text(filled.client("dr-lee"), "/wearers/anna/trends")
     assert "Hip extension in walking needs a thigh sensor" in page
     assert "Arm swing needs a wrist sensor" in page
-    assert "Walking speed (m/s) not observable" in page
-    assert "Wed 10 Jun 14.0 3" in page
+    assert "Walking speed (m/s) not enough data" in page
+    assert "Sway in quiet standing (°) not observable" in page
+    assert "No week has three days with a value yet." in page
+    assert "Wed 10 Jun 15.0" in page
 
 
-def test_a_median_needs_enough_values() -> None:
-    results = [Result("walking_bout", TODAY.start_ns, TODAY.start_ns, {"cadence_spm": 100.0})] * 2
-    found = trends.trend(trends.MEASURES[0], [TODAY], results)
-    assert (found.why, found.chart) == ("not enough data", None)
+def test_a_week_is_told_against_the_usual(filled: Site) -> None:
+    """Breathing is 12 a minute for weeks, then 18."""
+    for back in range(35):
+        day = TODAY.plus(-back)
+        body = {"breaths_per_min": 12.0 if back > 2 else 18.0, "posture": "lying_left"}
+        breath = Result("respiration", day.start_ns, day.start_ns + MINUTE_NS, body)
+        filled.store.write_results(
+            "anna", day.start_ns, day.start_ns + MINUTE_NS, [breath], PROVENANCE
+        )
+    page = text(filled.client("dr-lee"), "/wearers/anna/trends")
+    assert "Newest week 18.0 (18.0–18.0), usual 12.0: unlike the usual." in page
 
 
 def test_comparison(summed: Site) -> None:
