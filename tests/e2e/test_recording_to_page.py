@@ -101,7 +101,7 @@ def browser(chromium_bin: Path) -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page that must not complain on its console."""
-    page = browser.new_page()
+    page = browser.new_page(locale="en-GB")
     problems: list[str] = []
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     yield page
