@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_profiles.base import Quantity, SampleBlock
-from sensor_agent.batcher import Batcher
+from sensor_agent.batcher import Batcher, is_plausible
 from sensor_agent.device_clock import DeviceClock, HostUtc
 from sensor_agent.outbox import StreamEnd
 from tests.sensor_agent.timebase import SECOND_NS, UTC0_NS, Sensor, StillClock
@@ -156,6 +156,14 @@ def test_everything_else_travels_as_it_is(batcher: Batcher, values: np.ndarray) 
     (batch,) = batcher.flush()
     assert batch.channels["accel"].raw.dtype == np.float32
     assert np.array_equal(batch.channels["accel"].si(), values)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2e9])
+def test_values_that_no_sensor_gives_are_told(value: float) -> None:
+    values = np.full((4, 3), 9.8, np.float32)
+    assert is_plausible(values_block(values, 0.01))
+    values[2, 1] = value
+    assert not is_plausible(values_block(values, 0.01))
 
 
 def test_another_set_of_quantities_begins_another_batch(batcher: Batcher) -> None:
