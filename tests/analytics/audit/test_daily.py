@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_the_loop_keeps_its_finding_and_says_what_is_wrong(
     store = EmbeddedStore(tmp_path / "samples.db")
     first, after = stored("w1", batch(0, seq=0), batch(500, seq=1))
     store.write_batches([first, after])
-    day = Day.at(first.batch.t0_ns, Day(date(2026, 1, 1), daily.ZoneInfo("UTC")).zone)
+    day = Day.at(first.batch.t0_ns, Day(date(2026, 1, 1), ZoneInfo("UTC")).zone)
     monkeypatch.setattr(daily.time, "time_ns", lambda: day.end_ns + 2 * HOUR_NS)
     stop = threading.Event()
     loop = threading.Thread(target=audit_when_due, args=(store, clinic, stop))
