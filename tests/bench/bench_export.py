@@ -21,11 +21,10 @@ from analytics.store.archived import ArchivedStore
 from analytics.store.archiving import archive_days
 from analytics.store.base import Store, StoredBatch
 from analytics.store.embedded import EmbeddedStore
+from tests.bench.batches import SECOND_NS, one_second
 from tests.bench.budget import Budget
-from wire.batch import Batch, Channel
 from wire.ids import new_session
 
-SECOND_NS = 1_000_000_000
 T0_NS = 20_000 * DAY_NS
 USUAL_S = 21_600
 GROUP = 1800
@@ -69,27 +68,14 @@ def fill(store: Store, seconds: int) -> None:
     for start in range(0, seconds, GROUP):
         store.write_batches(
             [
-                StoredBatch("w", "trunk", _batch(counts[second % 3000], session, second))
+                StoredBatch(
+                    "w",
+                    "trunk",
+                    one_second(counts[second % 3000], session, second, T0_NS + second * SECOND_NS),
+                )
                 for second in range(start, min(start + GROUP, seconds))
             ]
         )
-
-
-def _batch(counts: np.ndarray, session: str, second: int) -> Batch:  # type: ignore[type-arg]
-    return Batch(
-        session=session,
-        seq=second,
-        floor_seq=0,
-        t0_ns=T0_NS + second * SECOND_NS,
-        dt_ns=20_000_000,
-        n=50,
-        channels={
-            "accel": Channel(np.ascontiguousarray(counts[:, :3]), 0.0024),
-            "gyro": Channel(np.ascontiguousarray(counts[:, 3:]), 0.0012),
-        },
-        rx_ns=T0_NS,
-        clock_err_ns=1000,
-    )
 
 
 def _speed(folder: Path, store: Store, seconds: int, repeats: int) -> tuple[float, float]:

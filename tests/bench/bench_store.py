@@ -31,6 +31,7 @@ from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx import InfluxStore
 from analytics.store.influx_text import sample_lines
 from tests.analytics.dashboard.synthetic import synthetic_day
+from tests.bench.batches import SECOND_NS, one_second
 from tests.bench.budget import Budget, best_s
 from tests.conftest import SHARED
 from tests.servers import Influx, influxd
@@ -44,7 +45,6 @@ DAY_S = 86_400
 INFLUX_S = 7_200
 PAGE_DAYS = 90
 T0_NS = 1_800_000_000_000_000_000
-SECOND_NS = 1_000_000_000
 SESSION = new_session()
 CORPUS = SHARED / "corpus" / "recordings"
 
@@ -61,21 +61,7 @@ def measure() -> list[Budget]:
 
 
 def _batch(raw: np.ndarray, which: int, second: int) -> Batch:  # type: ignore[type-arg]
-    counts = raw[which % WEARERS]
-    return Batch(
-        session=SESSION,
-        seq=second,
-        floor_seq=0,
-        t0_ns=T0_NS + second * SECOND_NS,
-        dt_ns=20_000_000,
-        n=50,
-        channels={
-            "accel": Channel(np.ascontiguousarray(counts[:, :3]), 0.0024),
-            "gyro": Channel(np.ascontiguousarray(counts[:, 3:]), 0.0012),
-        },
-        rx_ns=T0_NS,
-        clock_err_ns=1_000_000,
-    )
+    return one_second(raw[which % WEARERS], SESSION, second, T0_NS + second * SECOND_NS)
 
 
 def _embedded(folder: Path, raw: np.ndarray) -> list[Budget]:  # type: ignore[type-arg]

@@ -32,10 +32,10 @@ import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from analytics.store.clinic import Clinic
+from tests.bench.batches import SECOND_NS, one_second
 from tests.bench.load_chart import chart
 from tests.servers import Influx, Mosquitto, influxd, mosquitto, stop
 from trunkline.synthetic.wearer import simulate
-from wire.batch import Batch, Channel
 from wire.codec import encode
 from wire.ids import new_session
 from wire.messages import Birth
@@ -43,7 +43,6 @@ from wire.messages import Birth
 LIMIT_S = 2.0
 MAX_WEARERS = 5000
 RATE_HZ = 50
-S = 1_000_000_000
 PATH = "/usr/sbin:/usr/bin:/usr/local/bin"
 WARM_UP_S = 8.0
 POLL_S = 0.2
@@ -77,8 +76,8 @@ class Generator:
         self._done: dict[str, int] = dict.fromkeys(self.names, -1)
         self._stop = threading.Event()
         day = simulate(120.0, rate_hz=RATE_HZ, placement="T12", seed=3, story="demo")
-        self._accel = np.round(day.accel / 0.0024).astype(np.int16)
-        self._gyro = np.round(day.gyro / 0.0012).astype(np.int16)
+        scaled = np.hstack([day.accel / 0.0024, day.gyro / 0.0012])
+        self._counts = np.round(scaled).astype(np.int16)
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         secret = server.password_file("server").read_text().strip()
         self._client.username_pw_set("server", secret)
@@ -109,29 +108,17 @@ class Generator:
             if self._stop.is_set():
                 return
             # Stamps are on a grid: batches follow each other without gap or overlap.
-            due_ns = begun_ns + second * S + which * S // count
+            due_ns = begun_ns + second * SECOND_NS + which * SECOND_NS // count
             self._send(self.names[which], second, due_ns)
 
     def _send(self, name: str, second: int, due_ns: int) -> None:
         """The second before `due_ns`."""
         at = second % 119 * RATE_HZ
-        batch = Batch(
-            session=self.session,
-            seq=second,
-            floor_seq=0,
-            t0_ns=due_ns - S,
-            dt_ns=S // RATE_HZ,
-            n=RATE_HZ,
-            channels={
-                "accel": Channel(self._accel[at : at + RATE_HZ], 0.0024),
-                "gyro": Channel(self._gyro[at : at + RATE_HZ], 0.0012),
-            },
-            rx_ns=due_ns,
-            clock_err_ns=1_000_000,
-        )
+        counts = self._counts[at : at + RATE_HZ]
+        batch = one_second(counts, self.session, second, due_ns - SECOND_NS)
         payload = encode(batch)
         self.sent_bytes += len(payload)
-        self._sent_at[name, second] = due_ns / S
+        self._sent_at[name, second] = due_ns / SECOND_NS
         self._client.publish(f"trunkline/v1/{name}/trunk/imu", payload, qos=1)
 
     def _on_commit(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
@@ -190,7 +177,7 @@ def run_step(
         while time.monotonic() - began < seconds:
             outstanding = clinic.arrivals(limit=1)
             # Ages beyond the run itself are of an earlier step.
-            ages.append(time.time() - outstanding[0].end_ns / S if outstanding else 0.0)
+            ages.append(time.time() - outstanding[0].end_ns / SECOND_NS if outstanding else 0.0)
             time.sleep(POLL_S)
         took = time.monotonic() - began
         used = {name: (_cpu_s(pid) - cpu[name]) / took for name, pid in processes.items()}

@@ -6,12 +6,9 @@ The corpus lies outside the repository (TRUNKLINE_SHARED says where) and is only
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
-import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -23,10 +20,9 @@ from typing import Any
 import numpy as np
 
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
-from tests.conftest import SHARED
+from tests.corpus.scoring import ROOT, corpus_recordings, scored_pairs
 from tests.corpus.targets import TARGETS, Scored, Target, score_one
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "accuracy.md"
 PEERS_FILE = Path(__file__).with_name("peers.json")
 """What `python -m tests.corpus.peers` measured."""
@@ -115,34 +111,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--date", default=datetime.now(UTC).date().isoformat())
     chosen = parser.parse_args(arguments)
-    recordings = SHARED / "corpus" / "recordings"
-    if not recordings.is_dir():
-        print("no corpus: set TRUNKLINE_SHARED to the folder that holds it", file=sys.stderr)
-        return 1
-    with tempfile.TemporaryDirectory() as folder:
-        results = chosen.results or Path(folder)
-        if chosen.results is None:
-            analyse(recordings, results, chosen.jobs)
-        scorer = load_scorer(SHARED / "corpus" / "score.py")
-        pairs = scorer.load_pairs(str(recordings), str(results))
+    scorer, pairs = scored_pairs(corpus_recordings(), chosen.results, chosen.jobs)
     DOCUMENT.write_text(document(scorer, pairs, chosen.date))
     print(f"{DOCUMENT.relative_to(ROOT)} is written")
     return 0
-
-
-def analyse(recordings: Path, results: Path, jobs: int) -> None:
-    """Every recording through the command that users have."""
-    command = [sys.executable, "-m", "trunkline", "analyse", str(recordings)]
-    subprocess.run([*command, "--out-dir", str(results), "--jobs", str(jobs)], check=True, cwd=ROOT)
-
-
-def load_scorer(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("score", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def document(scorer: ModuleType, pairs: list[Any], date: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import html
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,7 @@ from typing import Any
 
 from analytics.offline import analyse
 from analytics.recording import RecordingFile
-from tests.conftest import SHARED
-from tests.corpus.accuracy import analyse as analyse_corpus
-from tests.corpus.accuracy import load_scorer
+from tests.corpus.scoring import corpus_recordings, scored_pairs
 from tests.corpus.targets import TARGETS, Scored, Target, score_one
 from trunkline.analysis_report import report_page, truth_beside
 
@@ -46,16 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--worst", type=int, default=5, help="recordings a figure, at most")
     parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args(arguments)
-    recordings = SHARED / "corpus" / "recordings"
-    if not recordings.is_dir():
-        print("no corpus: set TRUNKLINE_SHARED to the folder that holds it", file=sys.stderr)
-        return 1
-    with tempfile.TemporaryDirectory() as folder:
-        results = chosen.results or Path(folder)
-        if chosen.results is None:
-            analyse_corpus(recordings, results, chosen.jobs)
-        scorer = load_scorer(SHARED / "corpus" / "score.py")
-        pairs = scorer.load_pairs(str(recordings), str(results))
+    recordings = corpus_recordings()
+    scorer, pairs = scored_pairs(recordings, chosen.results, chosen.jobs)
     items = [score_one(scorer, truth, result) for truth, result in pairs]
     if chosen.sets:
         items = [item for item in items if item.truth["set"] in chosen.sets]

@@ -23,7 +23,8 @@ import numpy as np
 from analytics.offline import context_of
 from analytics.recording import read_recording
 from tests.conftest import SHARED
-from tests.corpus.accuracy import PEERS_FILE, load_scorer
+from tests.corpus.accuracy import PEERS_FILE
+from tests.corpus.scoring import corpus_recordings, load_scorer
 from tests.corpus.targets import TARGETS, score_one
 
 PACKAGES = ("scikit-digital-health", "mobgap")
@@ -47,10 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--env", type=Path, help="an environment that has the packages already")
     parser.add_argument("--date", default=datetime.now(UTC).date().isoformat())
     chosen = parser.parse_args(arguments)
-    recordings = SHARED / "corpus" / "recordings"
-    if not recordings.is_dir():
-        print("no corpus: set TRUNKLINE_SHARED to the folder that holds it", file=sys.stderr)
-        return 1
+    recordings = corpus_recordings()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = (chosen.env or installed(folder / "env")) / "bin" / "python"

@@ -9,8 +9,8 @@ import pytest
 
 from analytics.offline import analyse
 from analytics.recording import read_recording
-from tests.corpus.accuracy import load_scorer
 from tests.corpus.failures import failures, index
+from tests.corpus.scoring import load_scorer
 from tests.corpus.targets import TARGETS, Scored, Target, merged, score_one
 
 NAMES = (
