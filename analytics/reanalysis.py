@@ -12,6 +12,7 @@ on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,9 @@ class _Recorder:
 
     samples: Store
     writes: list[Write] = field(default_factory=list)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def read_samples(self, wearer: str, sensor: str, start_ns: int, end_ns: int) -> Samples:
         return self.samples.read_samples(wearer, sensor, start_ns, end_ns)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from analytics.exposure.days import Day
 from analytics.exposure.signs import KINDS, DaySign, day_signs
 from analytics.exposure.trends import Trend, trends
-from analytics.store.base import Store
+from analytics.store.base import Result, Store
 
 
 def read_signs(
@@ -20,10 +22,18 @@ def read_signs(
         return []
     start_ns, end_ns = days[0].start_ns, days[-1].end_ns
     items = [item for kind in KINDS for item in store.read_results(wearer, kind, start_ns, end_ns)]
-    return [
-        (day.date, day_signs(i for i in items if day.start_ns <= i.start_ns < day.end_ns))
-        for day in days
+    items.sort(key=_start_ns)
+    edges = [bisect_left(items, day.start_ns, key=_start_ns) for day in days] + [
+        bisect_left(items, end_ns, key=_start_ns)
     ]
+    return [
+        (day.date, day_signs(items[first:last]))
+        for day, (first, last) in zip(days, pairwise(edges), strict=True)
+    ]
+
+
+def _start_ns(item: Result) -> int:
+    return item.start_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,13 +85,7 @@ def _share(days: Sequence[Exposure]) -> float | None:
 
 
 FIGURES: Final[tuple[tuple[str, LazyString, str, int, _Value], ...]] = (
-    (
-        "days_worn",
-        lazy("Days worn"),
-        "",
-        0,
-        lambda days: float(sum(bool(d.worn_min) for d in days)),
-    ),
+    ("days_worn", lazy("Days worn"), "", 0, _days_worn),
     ("worn", lazy("Worn on a day worn"), "h", 1, _worn_h),
     (
         "slouched",

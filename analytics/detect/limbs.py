@@ -16,11 +16,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
-from vqf import offlineVQF  # type: ignore[import-untyped]
 
 from analytics.detect.gait import GaitSign, Pooled, pooled
 from analytics.signal.filters import band_pass, low_pass
 from analytics.signal.grid import GRID_HZ, GRID_NS
+from analytics.signal.orientation import vqf_up
 from analytics.signal.parameter import parameter
 
 LIMBS: Final = ("thigh", "thigh_left", "thigh_right", "wrist_left", "wrist_right", "pelvis")
@@ -117,11 +117,7 @@ def segment_of(
     at = (grid_ns - grid_ns[0]).astype(float)
     force = np.stack([np.interp(at, time, axis) for axis in accel.T])
     turning = np.stack([np.interp(at, time, axis) for axis in gyro.T]) - bias_radps[:, None]
-    answer = offlineVQF(
-        np.ascontiguousarray(turning.T), np.ascontiguousarray(force.T), None, 1.0 / GRID_HZ
-    )
-    w, x, y, z = answer["quat6D"].T
-    up = np.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
+    up, _ = vqf_up(turning, force, GRID_HZ)
     size = np.linalg.norm(force, axis=0)
     shaking = low_pass(np.abs(np.diff(size, prepend=size[:1])) * GRID_HZ, 5.0, rate_hz=GRID_HZ)
     return Segment(up, turning, shaking)

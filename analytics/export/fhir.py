@@ -8,7 +8,7 @@ bundle before it is written.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,14 +18,14 @@ from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.codesystem import CodeSystem
 
 from analytics.export import dictionary, fhir_codes
+from analytics.export.day_document import day_pieces
 from analytics.export.fhir_codes import Code
 from analytics.export.formats import Options
 from analytics.export.piece import Piece, Progress, Written
 from analytics.export.source import Source
 from analytics.export.stage import write_json
 from analytics.export.subject import SensorAbout, Subject
-from analytics.export.tables import iso_text
-from analytics.exposure.days import Day
+from analytics.export.tables import iso_text, short
 
 NAMESPACE: Final = uuid.UUID("b7c1d9a2-3a60-4d0c-8f4a-2d3b5a6c7e81")
 Resource = dict[str, Any]
@@ -33,13 +33,7 @@ Resource = dict[str, Any]
 
 def plan(source: Source, _options: Options) -> Sequence[Piece]:
     """A piece for every day of a subject, and one for the code system."""
-    pieces = [Piece("code system", 0, _write_code_system)]
-    for subject in source.subjects:
-        for day, start_ns, end_ns in subject.days():
-            name = f"{subject.name} {source.date_of(subject, day)}"
-            write = _Day(source, subject, day, start_ns, end_ns).write
-            pieces.append(Piece(name, end_ns - start_ns, write))
-    return pieces
+    return [Piece("code system", 0, _write_code_system), *day_pieces(source, _transaction)]
 
 
 def _write_code_system(folder: Path, _progress: Progress) -> Sequence[Written]:
@@ -50,28 +44,23 @@ def _write_code_system(folder: Path, _progress: Progress) -> Sequence[Written]:
     return [Written(file)]
 
 
+def _transaction(
+    subject: Subject, tables: Mapping[dictionary.Table, pa.Table]
+) -> tuple[Resource, int] | None:
+    resources = [*_Observations(subject).of(tables)]
+    if not resources:
+        return None
+    people = [_patient(subject), *(_device(subject, about) for about in subject.sensors)]
+    bundle = _bundle([*people, *resources])
+    Bundle.model_validate(bundle)
+    return bundle, len(bundle["entry"])
+
+
 @dataclass(frozen=True, slots=True)
-class _Day:
-    source: Source
+class _Observations:
     subject: Subject
-    day: Day
-    start_ns: int
-    end_ns: int
 
-    def write(self, folder: Path, progress: Progress) -> Sequence[Written]:
-        tables = dict(self.source.day_tables(self.subject, self.day, self.start_ns, self.end_ns))
-        resources = [*self._observations(tables)]
-        progress(self.end_ns - self.start_ns)
-        if not resources:
-            return []
-        people = [_patient(self.subject), *(_device(self.subject, x) for x in self.subject.sensors)]
-        bundle = _bundle([*people, *resources])
-        Bundle.model_validate(bundle)
-        file = f"{self.subject.name}/{self.source.date_of(self.subject, self.day)}.json"
-        write_json(folder / file, bundle)
-        return [Written(file, len(bundle["entry"]))]
-
-    def _observations(self, tables: dict[dictionary.Table, pa.Table]) -> Iterator[Resource]:
+    def of(self, tables: Mapping[dictionary.Table, pa.Table]) -> Iterator[Resource]:
         bouts = tables[dictionary.WALKING_BOUTS]
         for bout, start, end in _with_times(bouts):
             yield self._walk(bout, start, end)
@@ -231,6 +220,5 @@ def _quantity(value: float, unit: str) -> Resource:
 
 
 def _ucum(value: float, unit: str, code: str) -> Resource:
-    # A float32 without the digits that it does not have.
-    short = value if isinstance(value, int) else float(f"{value:.6g}")
-    return {"value": short, "unit": unit, "system": fhir_codes.UCUM, "code": code}
+    shown = value if isinstance(value, int) else short(value)
+    return {"value": shown, "unit": unit, "system": fhir_codes.UCUM, "code": code}

@@ -37,9 +37,7 @@ def plan(source: Source, _options: Options) -> Sequence[Piece]:
     """A piece for every day of a subject."""
     pieces = []
     for subject in source.subjects:
-        raw: dict[str, list[RawPart]] = {}
-        for part in source.raw_parts(subject):
-            raw.setdefault(part.date, []).append(part)
+        raw = source.raw_by_date(subject)
         for day, start_ns, end_ns in subject.days():
             date = source.date_of(subject, day)
             parts = raw.get(date, [])

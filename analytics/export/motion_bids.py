@@ -47,10 +47,7 @@ def plan(source: Source, options: Options) -> Sequence[Piece]:
         raise ExportError("BIDS labels are letters and digits: two wearers would share one")
     pieces = []
     for subject in source.subjects:
-        days: dict[str, list[RawPart]] = {}
-        for part in source.raw_parts(subject):
-            days.setdefault(part.date, []).append(part)
-        for date, parts in days.items():
+        for date, parts in source.raw_by_date(subject).items():
             work_ns = sum(part.work_ns for part in parts)
             write = _Session(source, subject, date, parts, options["task"]).write
             pieces.append(Piece(f"{subject.name} {date}", work_ns, write))

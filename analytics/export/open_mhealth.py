@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from analytics.export import dictionary
+from analytics.export.day_document import day_pieces
 from analytics.export.formats import Options
-from analytics.export.piece import Piece, Progress, Written
+from analytics.export.piece import Piece
 from analytics.export.source import Source
-from analytics.export.stage import write_json
 from analytics.export.subject import Subject
-from analytics.export.tables import iso_text
-from analytics.exposure.days import Day
+from analytics.export.tables import iso_text, short
 from analytics.exposure.observable import MOVEMENTS
 from analytics.exposure.timeline import POSTURES
 
@@ -35,36 +32,16 @@ STATES: Final = (*(word for word in POSTURES if word not in {"not_worn", "unknow
 
 def plan(source: Source, _options: Options) -> Sequence[Piece]:
     """A piece for every day of a subject."""
-    return [
-        Piece(
-            f"{subject.name} {source.date_of(subject, day)}",
-            end_ns - start_ns,
-            _Day(source, subject, day, start_ns, end_ns).write,
-        )
-        for subject in source.subjects
-        for day, start_ns, end_ns in subject.days()
-    ]
+    return day_pieces(source, _data_points)
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
-    source: Source
-    subject: Subject
-    day: Day
-    start_ns: int
-    end_ns: int
-
-    def write(self, folder: Path, progress: Progress) -> Sequence[Written]:
-        tables = dict(self.source.day_tables(self.subject, self.day, self.start_ns, self.end_ns))
-        points = [*_walks(tables[dictionary.WALKING_BOUTS])]
-        if dictionary.DAYS in tables:
-            points += _daily(tables[dictionary.DAYS])
-        progress(self.end_ns - self.start_ns)
-        if not points:
-            return []
-        file = f"{self.subject.name}/{self.source.date_of(self.subject, self.day)}.json"
-        write_json(folder / file, [_data_point(self.subject, body) for body in points])
-        return [Written(file, len(points))]
+def _data_points(
+    subject: Subject, tables: Mapping[dictionary.Table, pa.Table]
+) -> tuple[list[dict[str, Any]], int] | None:
+    points = [*_walks(tables[dictionary.WALKING_BOUTS])]
+    if dictionary.DAYS in tables:
+        points += _daily(tables[dictionary.DAYS])
+    return ([_data_point(subject, body) for body in points], len(points)) if points else None
 
 
 def _walks(bouts: pa.Table) -> Iterator[dict[str, Any]]:
@@ -73,9 +50,9 @@ def _walks(bouts: pa.Table) -> Iterator[dict[str, Any]]:
         if bout["step_count"] is not None:
             body["base_movement_quantity"] = {"value": bout["step_count"], "unit": "steps"}
         if bout["cadence_spm"] is not None:
-            body["average_cadence"] = {"value": _short(bout["cadence_spm"]), "unit": "steps/min"}
+            body["average_cadence"] = {"value": short(bout["cadence_spm"]), "unit": "steps/min"}
         if bout["walking_speed_mps"] is not None:
-            body["average_speed"] = {"value": _short(bout["walking_speed_mps"]), "unit": "m/s"}
+            body["average_speed"] = {"value": short(bout["walking_speed_mps"]), "unit": "m/s"}
         yield body
 
 
@@ -85,7 +62,7 @@ def _daily(days: pa.Table) -> Iterator[dict[str, Any]]:
         minutes["slouched sitting"] = day["slouched_min"]
         for name, value in minutes.items():
             if value is not None:
-                duration = {"value": _short(value), "unit": "min"}
+                duration = {"value": short(value), "unit": "min"}
                 yield _activity(name, start, end) | {"duration": duration}
         for kind in MOVEMENTS:
             if (count := day[f"{kind}_count"]) is not None:
@@ -119,8 +96,3 @@ def _data_point(subject: Subject, body: Mapping[str, Any]) -> dict[str, Any]:
         },
         "body": body,
     }
-
-
-def _short(value: float) -> float:
-    """A float32 without the digits that it does not have."""
-    return float(f"{value:.6g}")

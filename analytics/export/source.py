@@ -89,6 +89,13 @@ class Source:
                     date = self.date_of(subject, day)
                     yield RawPart(subject, span.sensor, date, start_ns, end_ns)
 
+    def raw_by_date(self, subject: Subject) -> dict[str, list[RawPart]]:
+        """The same by date."""
+        found: dict[str, list[RawPart]] = {}
+        for part in self.raw_parts(subject):
+            found.setdefault(part.date, []).append(part)
+        return found
+
     def samples(self, part: RawPart, progress: Progress = lambda _: None) -> Iterator[Samples]:
         """The samples of a part an hour at a time, their time stamps moved."""
         done_ns, shift_ns = part.start_ns, part.subject.shift_ns

@@ -111,6 +111,11 @@ def days_table(days: Iterable[tuple[Day, DayExposure]]) -> pa.Table:
     return _from_rows([_day_row(day, summary) for day, summary in days], dictionary.DAYS)
 
 
+def short(value: float) -> float:
+    """A float32 without the digits that it does not have."""
+    return float(f"{value:.6g}")
+
+
 def iso_text(times: pa.Array) -> pa.StringArray:
     """timestamp[ns, UTC] (n,) as ISO 8601 with nine decimals.
 

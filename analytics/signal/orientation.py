@@ -8,6 +8,7 @@ mean of what lies between them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -85,6 +86,21 @@ def slow_up(accel: NDArray[np.floating]) -> NDArray[np.float64]:
     return _unit(slow)
 
 
+def vqf_up(
+    gyro: NDArray[np.floating],
+    accel: NDArray[np.floating],
+    rate_hz: float,
+    parameters: Mapping[str, float] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(3, n) unit vectors of up in sensor axes and (3,) mean bias of the gyroscope [rad/s], of a
+    stretch without gaps: (3, n) gyro [rad/s] and accel [m/s2]. parameters: VQF's, that are not its
+    defaults."""
+    answer = offlineVQF(_rows(gyro), _rows(accel), None, 1.0 / rate_hz, parameters)
+    w, x, y, z = answer["quat6D"].T
+    up = np.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)))
+    return up, answer["bias"].mean(axis=0)
+
+
 def _up(
     accel: NDArray[np.floating],
     gyro: NDArray[np.floating],
@@ -105,10 +121,8 @@ def _up(
     left = np.zeros(3)
     for start, stop in _stretches(valid):
         part = slice(start, stop)
-        answer = offlineVQF(_rows(gyro[:, part]), _rows(accel[:, part]), None, 1.0 / _TURN_HZ, _VQF)
-        w, x, y, z = answer["quat6D"].T
-        coarse[:, part] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
-        left += answer["bias"].mean(axis=0) * (stop - start) / len(accel[0])
+        coarse[:, part], found = vqf_up(gyro[:, part], accel[:, part], _TURN_HZ, _VQF)
+        left += found * (stop - start) / len(accel[0])
     bias.radps = bias.radps + left
     fine = np.empty((3, len(coarse[0]), PAIR))
     step = 0.25 * np.diff(coarse, axis=1)

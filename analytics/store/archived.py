@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import pyarrow as pa
 
@@ -37,9 +37,8 @@ class ArchivedStore:
         self.store.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """One write to disk for several calls, where the store can."""
-        found: AbstractContextManager[None] = getattr(self.store, "transaction", nullcontext)()
-        return found
+        """See `Store.transaction`."""
+        return self.store.transaction()
 
     def write_batches(self, items: Sequence[StoredBatch]) -> None:
         """See `Store.write_batches`: into the store."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -219,6 +220,10 @@ class Store(Protocol):
 
     def erase(self, wearer: str) -> None:
         """Remove everything about a wearer."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make several writes of this thread one write to disk, all or nothing, where the store
+        can; elsewhere they stay what they are."""
 
     def close(self) -> None:
         """Release files and connections."""

@@ -54,7 +54,7 @@ class EmbeddedStore(ResultRows):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make several calls of this thread one: all or nothing, one write to disk."""
+        """See `Store.transaction`."""
         with self._db.transaction():
             yield
 

@@ -4,7 +4,6 @@ each."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from analytics.store.base import PRESENT, Provenance, Result, Store
@@ -55,7 +54,7 @@ class GroupedResults:
         still waits."""
         if not self._waiting:
             return
-        with getattr(self._store, "transaction", nullcontext)():
+        with self._store.transaction():
             for wearer, start_ns, end_ns, results, provenance, version in self._waiting:
                 self._store.write_results(
                     wearer, start_ns, end_ns, results, provenance, version=version

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from analytics.store.assemble import chunk_bounds, join
@@ -69,6 +70,10 @@ class InfluxStore:
     def close(self) -> None:
         """Close the connections."""
         self.server.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See `Store.transaction`: a server has none."""
+        return nullcontext()
 
     # --- samples ---------------------------------------------------------------------------
 
