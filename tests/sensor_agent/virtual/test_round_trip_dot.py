@@ -103,7 +103,7 @@ async def test_sensor_that_is_busy_says_so_by_not_starting(add: Add) -> None:
 async def test_stall_then_burst_or_loss(burst: bool, add: Add) -> None:
     sensor, link = await add("movella_dot", 20, 30, rate_error=0.01)
     await link.start(rate_hz=20.0)
-    await link.until(lambda: len(link.blocks) > 10)
+    await link.until(lambda: len(link.blocks) > 40)  # enough to have learnt its rate
     sensor.stall()
     await asyncio.sleep(0.1)
     await sensor.resume(burst=burst)
