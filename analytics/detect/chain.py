@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from analytics.detect.lying import Transition
 from analytics.detect.observe import Observations
+from analytics.detect.path import Link, State, Stretch
 from analytics.detect.posture import (
-    Link,
     Neutral,
-    PostureParameters,
-    State,
-    Stretch,
     evidence,
     flexion_from,
     low_odds,
@@ -24,6 +21,7 @@ from analytics.detect.posture import (
     pulse_link,
     tilt_evidence,
 )
+from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import Pulse
 from analytics.detect.site import Site
 from analytics.signal.calibration import Calibration

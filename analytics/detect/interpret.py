@@ -23,7 +23,8 @@ from analytics.detect.lying import (
 )
 from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
-from analytics.detect.posture import Neutral, Path, State, best_path, change_evidence
+from analytics.detect.path import Path, State, best_path
+from analytics.detect.posture import Neutral, change_evidence
 from analytics.detect.pulses import Pulse
 from analytics.detect.rhythm import exercise_spans, rhythm_at
 from analytics.detect.site import Site

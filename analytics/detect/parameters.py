@@ -15,7 +15,7 @@ from analytics.detect.gait import GaitParameters
 from analytics.detect.guided_parameters import GuidedParameters
 from analytics.detect.limbs import LimbParameters
 from analytics.detect.lying import LyingParameters
-from analytics.detect.posture import PostureParameters
+from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import PulseParameters
 from analytics.detect.quiet import QuietParameters
 from analytics.detect.respiration import RespirationParameters

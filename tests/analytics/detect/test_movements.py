@@ -19,7 +19,8 @@ from analytics.detect.lying import (
     tilt_deg,
     transitions,
 )
-from analytics.detect.posture import PostureParameters, change_evidence
+from analytics.detect.posture import change_evidence
+from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import Pulse, PulseParameters, pulses
 from analytics.detect.site import Site
 from analytics.signal.frames import MOTION_HZ

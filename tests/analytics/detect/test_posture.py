@@ -7,14 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analytics.detect.path import Link, Path, State, Stretch, best_path
 from analytics.detect.posture import (
-    Link,
     Neutral,
-    Path,
-    PostureParameters,
-    State,
-    Stretch,
-    best_path,
     change_evidence,
     evidence,
     low_odds,
@@ -23,6 +18,7 @@ from analytics.detect.posture import (
     pulse_link,
     tilt_evidence,
 )
+from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import Pulse
 from analytics.detect.site import Site
 
