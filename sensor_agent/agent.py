@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 STATUS_S = 5.0
 SENSORS_STOP_S = 3.0
 """For stop commands and disconnects, which take two seconds on BlueZ."""
+LAST_DELIVERY_S = 1.0
+"""For the last second of the day to reach the server and be confirmed; what does not is delivered
+at the next start."""
 MAX_PENDING = 1200
 """Batches in memory while the disk takes nothing: 10 minutes of two sensors, below 1 MB."""
 DISK_RETRY_S = 1.0
@@ -157,7 +160,7 @@ class Agent:
         self, stop: asyncio.Event, finish: Callable[[], Awaitable[None]] | None = None
     ) -> AgentReport:
         """Stream until `stop` is set; `finish` is awaited between the end of the last sensor and
-        the goodbye to the broker."""
+        the goodbye to the broker, in place of a moment for the last delivery."""
         self.uplink.set_agent_state(AgentState.INIT)
         await self._tell_losses()
         uplink = asyncio.create_task(self.uplink.run())
@@ -172,8 +175,7 @@ class Agent:
             if await self._write():
                 with suppress(OutboxError):
                     await asyncio.to_thread(self.outbox.stream_ended)
-            if finish is not None:
-                await finish()
+            await (finish() if finish is not None else self._last_delivery())
             await self._report()
             self.uplink.close()
             await asyncio.wait([uplink], timeout=5.0)
@@ -183,6 +185,11 @@ class Agent:
         finally:
             await _cancel([stopped, *services, *sensors], 1.0)
             self.outbox.close()
+
+    async def _last_delivery(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_DELIVERY_S):
+                await self.drained()
 
     async def _final(self) -> AgentReport:
         counters = [session.batcher.counters for session in self.sessions.values()]

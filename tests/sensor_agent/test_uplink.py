@@ -172,8 +172,9 @@ async def test_a_broker_killed_and_wiped_loses_nothing(
 
 
 async def test_births_and_marks_survive_a_broker_wiped_before_ingest_came(
-    broker: Mosquitto, outbox: Outbox
+    broker: Mosquitto, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(uplink_module, "SMALL_AGAIN_S", 1.0)
     mark = Mark(1, "symptom", "pain").dump()
     birth = Birth(new_session(), "movesense", Placement.T12, 52.0, ["accel"]).dump()
     outbox.append_small(Kind.BIRTH, sensor_topic("w1", "trunk", Kind.BIRTH), birth)

@@ -1,7 +1,7 @@
 """org.bluez on a private D-Bus, so that bleak's own BlueZ backend can be tested without a radio.
 
 The methods and properties are those of BlueZ's doc/org.bluez.*.rst that bleak 3 uses. Any number of
-adapters that all see one device, whose side is an encoder of the virtual sensors.
+adapters that all see the same devices, whose side is an encoder of the virtual sensors each.
 """
 
 from __future__ import annotations
@@ -61,10 +61,16 @@ class BluezError(Exception):
 
 
 class EmulatedBluez:
-    """Adapters and one device that speaks through `encoder`."""
+    """Adapters and a device that speaks through `encoder`; beside it the devices of `more`."""
 
-    def __init__(self, encoder: Encoder, adapters: tuple[str, ...] = ("hci0",)) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        adapters: tuple[str, ...] = ("hci0",),
+        more: tuple[Encoder, ...] = (),
+    ) -> None:
         self.encoder = encoder
+        self._encoders = (encoder, *more)
         self.connect_errors: list[str] = []
         """Texts that the next Connect calls fail with."""
         self.refusals: dict[str, list[tuple[str, str]]] = {}
@@ -84,7 +90,7 @@ class EmulatedBluez:
         self.hangs = False
         """Nothing is answered any more."""
         self.device = ""
-        """D-Bus path of the device, under the adapter that scanned last."""
+        """D-Bus path of the first device, under the adapter that scanned last."""
         self._objects: dict[str, dict[str, Properties]] = {
             "/org/bluez": {"org.bluez.AgentManager1": {}},
         }
@@ -128,29 +134,38 @@ class EmulatedBluez:
 
     # --- the device's side ----------------------------------------------------------------------
 
-    def notify(self, push: Push) -> None:
-        """A notification, on whatever the client asked for."""
-        path = self._characteristic(push.characteristic)
+    def notify(self, push: Push, number: int = 0) -> None:
+        """A notification of one of the devices, on whatever the client asked for."""
+        self._notify(self._path(number), push)
+
+    def _notify(self, device: str, push: Push) -> None:
+        path = self._characteristic(device, push.characteristic)
         if path in self._sockets:
             self._sockets[path].send(push.data)
         elif path in self._listeners:
             self._change(path, CHARACTERISTIC, Value=Variant("ay", push.data))
 
     def lose_link(self) -> None:
-        """The connection ends by itself."""
+        """The connection of the first device ends by itself."""
+        self._lose_link(self.device)
+
+    def _lose_link(self, device: str) -> None:
         if self._abort:
             self._abort.cancel()
-        self.encoder.link_lost()
-        self._close_sockets()
-        self._listeners.clear()
-        self._change(self.device, DEVICE, ServicesResolved=Variant("b", False))
-        self._change(self.device, DEVICE, Connected=Variant("b", False))
+        self._encoder(device).link_lost()
+        self._close_sockets(device)
+        self._listeners = {path for path in self._listeners if not path.startswith(device)}
+        self._change(device, DEVICE, ServicesResolved=Variant("b", False))
+        self._change(device, DEVICE, Connected=Variant("b", False))
 
     def remove_device(self) -> None:
-        """bluetoothd forgets the device, as it does half a minute after a scan."""
-        if self._objects[self.device][DEVICE]["Connected"].value:
-            self.lose_link()
-        self._remove(self.device)
+        """bluetoothd forgets the first device, as it does half a minute after a scan."""
+        self._remove_device_at(self.device)
+
+    def _remove_device_at(self, device: str) -> None:
+        if self._objects[device][DEVICE]["Connected"].value:
+            self._lose_link(device)
+        self._remove(device)
 
     def forget(self, name: str) -> None:
         """One of the others goes away, and bluetoothd forgets it."""
@@ -231,7 +246,8 @@ class EmulatedBluez:
         return await self._methods[name](path, body)
 
     async def _start_discovery(self, path: str, _body: list[Any]) -> None:
-        self.device = f"{path}/dev_C4_F1_00_00_00_01"
+        self._scanning = path
+        self.device = self._path(0)
         self._change(path, ADAPTER, Discovering=Variant("b", True))
         self._advertising = self._spawn(self._advertise())
 
@@ -243,7 +259,7 @@ class EmulatedBluez:
         self.requests.append(("RemoveDevice", path, body))
         if body[0] not in self._objects:
             raise BluezError("DoesNotExist", "Does Not Exist")
-        self.remove_device()
+        self._remove_device_at(body[0])
 
     async def _set(self, path: str, body: list[Any]) -> None:
         self.requests.append(("Set", path, body))
@@ -251,10 +267,11 @@ class EmulatedBluez:
 
     async def _advertise(self) -> None:
         while True:
-            if self.is_near:
-                self._seen(self.device, self.encoder.name)
-            for number, name in enumerate(self.others):
-                self._seen(f"{self.device[:-2]}{number + 2:02d}", name)
+            near = [encoder.name for encoder in self._encoders] if self.is_near else []
+            for number, name in enumerate(near):
+                self._seen(self._path(number), name)
+            for number, name in enumerate(self.others, len(self._encoders)):
+                self._seen(self._path(number), name)
             await asyncio.sleep(0.05)
 
     def _seen(self, path: str, name: str) -> None:
@@ -280,7 +297,7 @@ class EmulatedBluez:
     async def _connect(self, path: str, _body: list[Any]) -> None:
         self._change(path, DEVICE, Connected=Variant("b", True))
         if self.connect_errors:  # the real one is connected for a moment, too
-            self._abort = asyncio.get_running_loop().call_later(0.05, self.lose_link)
+            self._abort = asyncio.get_running_loop().call_later(0.05, self._lose_link, path)
             raise BluezError("Failed", self.connect_errors.pop(0))
         # The real one answers some time after the signal. bleak reads them from two connections and
         # takes an answer that it sees before the signal for a lost link.
@@ -289,7 +306,7 @@ class EmulatedBluez:
 
     async def _resolve(self, path: str) -> None:
         handle = 1
-        for service in self.encoder.services:
+        for service in self._encoder(path).services:
             service_path = f"{path}/service{handle:04x}"
             handle += 1
             if service_path not in self._objects:
@@ -321,15 +338,15 @@ class EmulatedBluez:
 
     async def _disconnect(self, path: str, _body: list[Any]) -> None:
         if self._objects[path][DEVICE]["Connected"].value:
-            self.lose_link()
+            self._lose_link(path)
 
     async def _read(self, path: str, _body: list[Any]) -> Answer:
-        return "ay", [self.encoder.read(self._objects[path][CHARACTERISTIC]["UUID"].value)]
+        return "ay", [self._encoder(path).read(self._objects[path][CHARACTERISTIC]["UUID"].value)]
 
     async def _write(self, path: str, body: list[Any]) -> None:
         uuid = self._objects[path][CHARACTERISTIC]["UUID"].value
-        for push in self.encoder.write(uuid, bytes(body[0]), MTU) if self.answers else ():
-            self.notify(push)
+        for push in self._encoder(path).write(uuid, bytes(body[0]), MTU) if self.answers else ():
+            self._notify(_device(path), push)
 
     async def _start_notify(self, path: str, _body: list[Any]) -> None:
         self._listeners.add(path)
@@ -349,9 +366,16 @@ class EmulatedBluez:
 
     # --- objects --------------------------------------------------------------------------------
 
-    def _characteristic(self, uuid: str) -> str:
+    def _path(self, number: int) -> str:
+        return f"{self._scanning}/dev_C4_F1_00_00_00_{number + 1:02d}"
+
+    def _encoder(self, path: str) -> Encoder:
+        return self._encoders[int(_device(path)[-2:]) - 1]
+
+    def _characteristic(self, device: str, uuid: str) -> str:
         for path, interfaces in self._objects.items():
-            if interfaces.get(CHARACTERISTIC, {}).get("UUID", Variant("s", "")).value == uuid:
+            found = interfaces.get(CHARACTERISTIC, {}).get("UUID", Variant("s", "")).value
+            if path.startswith(device) and found == uuid:
                 return path
         raise KeyError(uuid)
 
@@ -377,14 +401,18 @@ class EmulatedBluez:
     async def _send(self, message: Message) -> None:
         await self._bus.send(message)
 
-    def _close_sockets(self) -> None:
-        for ours in self._sockets.values():
+    def _close_sockets(self, below: str = "/") -> None:
+        for path in [path for path in self._sockets if path.startswith(below)]:
             with suppress(OSError):
-                ours.close()
-        self._sockets.clear()
+                self._sockets.pop(path).close()
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _device(path: str) -> str:
+    """The device that an object belongs to: /org/bluez/hci0/dev_X/service0001/..."""
+    return "/".join(path.split("/")[:5])
