@@ -12,7 +12,12 @@ from analytics.store.records import ApiToken, ClinicError, User
 
 READ: Final = "read"
 EXPORT: Final = "export"
-SCOPES: Final = {READ: "read what I may see", EXPORT: "make and download exports"}
+LIMITS: Final = "limits"
+SCOPES: Final = {
+    READ: "read what I may see",
+    EXPORT: "make and download exports",
+    LIMITS: "change the limits of wearers",
+}
 PREFIX: Final = "trunkline_"
 """Tells people, and programs that search for leaked secrets, what this is."""
 MAX_DAYS: Final = 366

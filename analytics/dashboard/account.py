@@ -22,7 +22,7 @@ from analytics.accounts import lockout, second_factor, tokens
 from analytics.accounts.passwords import MIN_PASSWORD, hashed, verify
 from analytics.accounts.secret import digest
 from analytics.accounts.sessions import MINUTE_NS
-from analytics.dashboard.access import Permission, clinic, readings, requires
+from analytics.dashboard.access import ROLES, Permission, clinic, readings, requires
 from analytics.dashboard.auth import enter, too_many
 from analytics.dashboard.language import gettext
 from analytics.store.records import ClinicError
@@ -167,7 +167,11 @@ def _page(problem: str | None = None, status: int = 200) -> ResponseReturnValue:
         here=clinic().session(digest(current_user.session)),
         factor=factor if factor and factor.confirmed else None,
         tokens=clinic().tokens(name),
-        scopes=tokens.SCOPES,
+        scopes=[
+            scope
+            for scope in tokens.SCOPES
+            if scope != tokens.LIMITS or current_user.role in ROLES[Permission.CLINICIAN]
+        ],
         max_days=tokens.MAX_DAYS,
         min_password=MIN_PASSWORD,
         provider=current_app.extensions.get("identity_provider"),

@@ -103,7 +103,7 @@ def create_app(
     app.extensions["clinic"] = clinic
     app.extensions["readings"] = Readings(store, clinic, clock_ns)
     app.extensions["roster"] = roster.Roster(store, clinic, clock_ns)
-    app.extensions["free_streams"] = live.free_streams()
+    app.extensions["streams"] = live.Streams()
     app.extensions["view_log"] = ViewLog(clinic)
     app.extensions["export_jobs"] = ExportJobs(store, clinic, clock_ns)
     account_of.login_manager.init_app(app)
@@ -130,7 +130,9 @@ def create_app(
 
 
 def close_app(app: Flask) -> None:
-    """Stop what works in the background; it goes on with the next start."""
+    """End open streams and stop what works in the background, which goes on with the next start."""
+    streams: live.Streams = app.extensions["streams"]
+    streams.end()
     jobs: ExportJobs = app.extensions["export_jobs"]
     jobs.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,8 +14,9 @@ from analytics.dashboard.access import Permission, clinic, requires, view_log
 from analytics.dashboard.language import clock, gettext, lazy, number, short_day
 from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
+from analytics.limits import RANGES, ChangedMeanwhileError, change_limits, tag_of
 from analytics.store.clinical import MAX_NOTE
-from analytics.store.records import ClinicError, LimitChange, Note, WearerSettings
+from analytics.store.records import ClinicError, LimitChange, Note
 
 blueprint = Blueprint("clinical", __name__)
 
@@ -45,6 +45,7 @@ def limits(wearer: str) -> ResponseReturnValue:
         "limits.html",
         wearer=wearer,
         tab="limits",
+        tag=tag_of(person.settings),
         limits={name: (word, values[name]) for name, (word, _) in LIMITS.items()},
         own=settings_of(clinic(), person),
         alerts_on=person.settings.alerts_on,
@@ -65,12 +66,11 @@ def limits(wearer: str) -> ResponseReturnValue:
 @requires(Permission.CLINICIAN)
 def set_limits(wearer: str) -> ResponseReturnValue:
     """Replace the limits; days gone by keep theirs until they are computed again."""
-    before = clinic().wearer(wearer).settings
     try:
-        settings = _settings(before, request.form)
-        with clinic().transaction():
-            clinic().set_settings(wearer, settings, by=current_user.name)
-            clinic().audit(current_user.name, "limits", wearer)
+        changes, tag = _changes(request.form), request.form.get("tag", "")
+        change_limits(clinic(), wearer, changes, tag=tag, by=current_user.name)
+    except ChangedMeanwhileError:
+        flash(gettext("Not saved: somebody else changed these limits. Look at them again."))
     except ClinicError as error:
         flash(gettext("Not saved: %(why)s", why=error))
     else:
@@ -78,7 +78,8 @@ def set_limits(wearer: str) -> ResponseReturnValue:
     return redirect(url_for("clinical.limits", wearer=wearer), 303)
 
 
-def _settings(before: WearerSettings, form: Mapping[str, str]) -> WearerSettings:
+def _changes(form: Mapping[str, str]) -> dict[str, float | None]:
+    """The limits that a form says. ClinicError, in the reader's words, for what is none."""
     changes: dict[str, float | None] = {}
     for name, (word, unit) in LIMITS.items():
         text = form.get(name, "").strip().replace(",", ".")
@@ -88,11 +89,15 @@ def _settings(before: WearerSettings, form: Mapping[str, str]) -> WearerSettings
         try:
             value = float(text)
         except ValueError as error:
-            raise ClinicError(gettext("%(what)s must be a number", what=word)) from error
-        if not 0 < value < 1e4:
-            raise ClinicError(gettext("%(what)s is out of range", what=word))
+            raise ClinicError(gettext("“%(what)s” must be a number", what=word)) from error
+        low, high = RANGES[name]
+        if not low < value * unit <= high:
+            most = number(high / unit)
+            raise ClinicError(
+                gettext("“%(what)s” must be above 0 and at most %(most)s", what=word, most=most)
+            )
         changes[name] = value * unit
-    return dataclasses.replace(before, **changes)  # type: ignore[arg-type]
+    return changes
 
 
 def _form_text(value: float | None, unit: float) -> str:

@@ -25,6 +25,14 @@ TEXTS = {
     404: (lazy("Not found"), lazy("There is no page at this address.")),
     405: (lazy("Not found"), lazy("There is no page at this address.")),
     409: (lazy("Too late"), lazy("This can no longer be changed.")),
+    412: (
+        lazy("Changed meanwhile"),
+        lazy("Somebody else changed this. Read it again, then repeat what you did."),
+    ),
+    428: (
+        lazy("Not said for which state"),
+        lazy("Read it first and send the ETag of the answer in the header If-Match."),
+    ),
     429: (lazy("Too many attempts"), lazy("Wait a few minutes, then try again.")),
     500: (lazy("Something went wrong"), lazy("The error is on record. Try again in a moment.")),
     503: (lazy("No answer from the store"), lazy("Nothing is lost. Try again in a moment.")),

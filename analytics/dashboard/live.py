@@ -33,6 +33,8 @@ from analytics.dashboard.language import clock, gettext, short_day
 from analytics.dashboard.readings import Now
 from analytics.dashboard.timers import timers
 from analytics.exposure.days import NS_PER_S
+from analytics.store.base import StoreError
+from analytics.store.records import ClinicError
 
 blueprint = Blueprint("live", __name__)
 
@@ -51,29 +53,38 @@ MOST_AT_ONCE: Final = 60
 """Rows of the list that a screen can show."""
 
 
-def free_streams() -> threading.BoundedSemaphore:
-    """Counts the streams of one app."""
-    return threading.BoundedSemaphore(MAX_STREAMS)
+class Streams:
+    """The streams of one app: how many there may be, and whether they shall end."""
+
+    def __init__(self) -> None:
+        self.free = threading.BoundedSemaphore(MAX_STREAMS)
+        self.ended = threading.Event()
+
+    def end(self) -> None:
+        """All of them end within a moment; new ones say what there is and end."""
+        self.ended.set()
 
 
 @blueprint.get("/live/<wearer>")
 @requires(Permission.WEARER, background=True)
 def stream(wearer: str) -> ResponseReturnValue:
     """Server-sent events: the state whenever it has changed. 503 when there are too many."""
-    free: threading.BoundedSemaphore = current_app.extensions["free_streams"]
-    if not free.acquire(blocking=False):
+    streams: Streams = current_app.extensions["streams"]
+    if not streams.free.acquire(blocking=False):
         return jsonify(error="Too many pages are open. Ask for the state instead."), 503
     try:
         view_log().poll(current_user.name, [wearer], "live")
         first = page_state(wearer)
     except BaseException:
-        free.release()
+        streams.free.release()
         raise
     look = copy_current_request_context(partial(page_state, wearer))
     response = Response(
-        _events(look, first), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        _events(look, first, streams.ended),
+        mimetype="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
     )
-    response.call_on_close(free.release)
+    response.call_on_close(streams.free.release)
     return response
 
 
@@ -97,7 +108,9 @@ def some() -> ResponseReturnValue:
     return jsonify({w: now_json(found.now(w), now_ns, ZoneInfo(zones[w])) for w in ids})
 
 
-def _events(look: Callable[[], dict[str, Any]], state: dict[str, Any]) -> Iterator[str]:
+def _events(
+    look: Callable[[], dict[str, Any]], state: dict[str, Any], ended: threading.Event
+) -> Iterator[str]:
     ends_s, told, quiet = time.monotonic() + STREAM_S, "", 0
     yield f"retry: {AGAIN_MS}\n\n"
     while True:
@@ -108,10 +121,12 @@ def _events(look: Callable[[], dict[str, Any]], state: dict[str, Any]) -> Iterat
             told = text
         elif quiet % SIGN_OF_LIFE == 0:
             yield ":\n\n"
-        if time.monotonic() >= ends_s:
+        if time.monotonic() >= ends_s or ended.wait(EVERY_S):
             return
-        time.sleep(EVERY_S)
-        state = look()
+        try:
+            state = look()
+        except (StoreError, ClinicError):
+            return  # the browser asks again, and is told why there is nothing
 
 
 def page_state(wearer: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import ipaddress
 import logging
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +100,8 @@ def command(
                 f"cannot listen on {http_host}:{http_port} ({error.strerror}); "
                 "choose another --http-port or stop what uses it"
             ) from error
-        signal.signal(signal.SIGTERM, _stop)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, partial(_stop, app.extensions["streams"].end))
         reader = threading.Thread(target=app.extensions["roster"].keep_fresh, args=(ended,))
         reader.start()
         click.echo(f"Dashboard at http://{http_host}:{server.effective_port}")
@@ -160,5 +163,6 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _stop(*_: object) -> None:
+def _stop(end_streams: Callable[[], None], *_: object) -> None:
+    end_streams()  # first: waitress waits for the threads that they take
     raise SystemExit(0)  # waitress ends its loop and its threads on this

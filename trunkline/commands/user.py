@@ -182,7 +182,11 @@ def token() -> None:
 @token.command(name="add")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(["read", "export"]), required=True
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["read", "export", "limits"]),
+    required=True,
 )
 @click.option("--days", type=click.IntRange(1, 366), default=DAYS, show_default=True)
 @click.option("--for", "purpose", default="command line", show_default=True)

@@ -29,7 +29,8 @@ blueprint.DEFAULT_PAGINATION_PARAMETERS = {
 
 DESCRIPTION: Final = """Times are ISO 8601 in UTC with nanoseconds. Missing is null and never zero.
 Long lists come in pages: the header X-Pagination tells of how many. An answer to GET carries an
-ETag; sent back in If-None-Match it gives 304 while nothing changed. Programs send
+ETag; sent back in If-None-Match it gives 304 while nothing changed, and where If-Match is asked for
+a change is refused (412) when somebody else was faster. Programs send
 `Authorization: Bearer <token>`."""
 
 
@@ -86,9 +87,12 @@ def tag(response: Response) -> Response:
 
 def seen(wearer: str, detail: str) -> None:
     """Put on record that the caller was shown this of a wearer."""
-    token = current_user.token
-    by = "" if token is None else f", token {token.id}"
-    view_log().page(current_user.name, [wearer], detail + by)
+    view_log().page(current_user.name, [wearer], detail + by_token())
+
+
+def by_token() -> str:
+    """Which token asks, for the audit; empty for a person."""
+    return "" if current_user.token is None else f", token {current_user.token.id}"
 
 
 def page_of(items: list[Any], pages: Any) -> list[Any]:

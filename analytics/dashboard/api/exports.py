@@ -12,7 +12,7 @@ from marshmallow.validate import Length
 
 from analytics.accounts.tokens import EXPORT, READ
 from analytics.dashboard.access import Permission, clinic, export_jobs, readings, requires
-from analytics.dashboard.api.blueprint import blueprint, page_of, seen
+from analytics.dashboard.api.blueprint import blueprint, by_token, page_of, seen
 from analytics.dashboard.api.fields import Dates, Instant, Span
 from analytics.export import dictionary as data_dictionary
 from analytics.export.formats import FORMATS
@@ -124,9 +124,7 @@ def estimate(said: dict[str, Any]) -> Any:
 @blueprint.response(202, ExportSchema)
 def ask_export(said: dict[str, Any]) -> Any:
     """Ask for an export; it is made in the background."""
-    token = current_user.token
-    via = "" if token is None else f", token {token.id}"
-    return export_jobs().ask(current_user.name, _request(said), via=via)
+    return export_jobs().ask(current_user.name, _request(said), via=by_token())
 
 
 @blueprint.get("/exports")

@@ -42,6 +42,12 @@ class Instant(ma.fields.Field[int]):
         return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
+class IfMatch(ma.Schema):
+    """For which state of a thing a change is meant: the ETag that reading it gave."""
+
+    if_match = ma.fields.String(data_key="If-Match")
+
+
 class Span(ma.Schema):
     """A range of time: from inclusive, to exclusive."""
 

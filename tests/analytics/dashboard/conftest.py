@@ -11,7 +11,6 @@ import pytest
 from argon2 import PasswordHasher
 from werkzeug.serving import make_server
 
-from analytics.dashboard.app import close_app, create_app
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Role
@@ -20,9 +19,9 @@ from tests.analytics.dashboard.synthetic import (
     PASSWORD,
     TODAY,
     ZONE,
-    Clock,
     Site,
     fill_day,
+    site_in,
     write_sample,
 )
 from wire.messages import Status
@@ -72,26 +71,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def site(tmp_path: Path, people: Path) -> Iterator[Site]:
     """The clinic of `people` with an empty store."""
-    yield from _site(tmp_path, people)
+    yield from site_in(tmp_path, people)
 
 
 @pytest.fixture
 def filled(tmp_path: Path, people: Path, results: Path) -> Iterator[Site]:
     """The clinic of `people` with the store of `results`."""
     shutil.copy(results, tmp_path / "samples.db")
-    yield from _site(tmp_path, people)
-
-
-def _site(folder: Path, people: Path) -> Iterator[Site]:
-    shutil.copy(people, folder / "clinic.db")
-    store, clinic = EmbeddedStore(folder / "samples.db"), Clinic(folder / "clinic.db")
-    clock = Clock()
-    app = create_app(store, clinic, secret_key="0" * 32, secure_cookies=False, clock_ns=clock)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    yield Site(store, clinic, app, clock)
-    close_app(app)
-    clinic.close()
-    store.close()
+    yield from site_in(tmp_path, people)
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +14,7 @@ import numpy as np
 from flask import Flask
 from flask.testing import FlaskClient
 
+from analytics.dashboard.app import close_app, create_app
 from analytics.exposure.days import NS_PER_S, Day
 from analytics.exposure.timeline import runs_of
 from analytics.store.base import Provenance, Result, StoredBatch
@@ -233,3 +237,16 @@ class Site:
             answer = client.post("/login", data={"name": name, "password": PASSWORD})
             assert answer.status_code == 303
         return client
+
+
+def site_in(folder: Path, people: Path) -> Iterator[Site]:
+    """A copy of the clinic and the store in a folder, and the app on them."""
+    shutil.copy(people, folder / "clinic.db")
+    store, clinic = EmbeddedStore(folder / "samples.db"), Clinic(folder / "clinic.db")
+    clock = Clock()
+    app = create_app(store, clinic, secret_key="0" * 32, secure_cookies=False, clock_ns=clock)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    yield Site(store, clinic, app, clock)
+    close_app(app)
+    clinic.close()
+    store.close()

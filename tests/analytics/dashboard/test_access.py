@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,6 +14,7 @@ from analytics.accounts import tokens
 from analytics.dashboard import report
 from analytics.dashboard.access import Permission, permission_of, scope_of
 from analytics.dashboard.api import PREFIX
+from analytics.limits import tag_of
 from analytics.store.records import Role
 from tests.analytics.dashboard.synthetic import Site
 
@@ -138,7 +140,7 @@ def test_every_route_for_every_role_own_and_foreign(site: Site, user: str) -> No
 
 
 @pytest.mark.parametrize("user", ["anna-login", "dr-lee", "lea"])
-@pytest.mark.parametrize("scopes", [("read",), ("export",)])
+@pytest.mark.parametrize("scopes", [("read",), ("export",), ("limits",)])
 def test_every_route_for_tokens(site: Site, user: str, scopes: tuple[str, ...]) -> None:
     """A token opens the routes of its scopes, as far as its user may go, and no page."""
     found = site.clinic.user(user)
@@ -161,13 +163,14 @@ def test_every_route_for_tokens(site: Site, user: str, scopes: tuple[str, ...]) 
             allowed = scope in scopes and may(user, mark, wearer)
             assert (answer.status_code != 403) == allowed, (rule, method, wearer)
             opened += allowed
-    assert opened
+    assert bool(opened) == (scopes != ("limits",) or user == "dr-lee")
 
 
-def test_writing_takes_no_token(site: Site) -> None:
+def test_writing_takes_a_token_made_for_that(site: Site) -> None:
     for rule, method in rules(site.app):
         if method != "GET":
-            assert scope_of(site.app, rule.endpoint) in {None, tokens.EXPORT}, rule
+            scope = tokens.LIMITS if rule.endpoint == "api.change" else tokens.EXPORT
+            assert scope_of(site.app, rule.endpoint) in {None, scope}, rule
 
 
 def test_an_endpoint_without_a_mark_is_refused(site: Site) -> None:
@@ -211,20 +214,37 @@ def test_who_saw_whom_is_on_record(site: Site) -> None:
     assert [e.user for e in site.clinic.audit_entries("ben")] == []
 
 
+FORMS = {
+    "clinical.set_limits": {"slouch_bout_min_s": "4", "walking_limit_s": "20", "tag": "{tag}"},
+    "clinical.add_note": {"text": "walks well"},
+}
+"""What a form must say so that something is written."""
+
+
 def test_every_answer_about_a_wearer_is_on_record(site: Site) -> None:
-    client = site.client("anna-login")
+    """A clinician may ask all that is about one wearer; the wearer sees each of these."""
+    user = "dr-lee"
+    client, walked = site.client(user), 0
     for rule, method in rules(site.app):
-        if permission_of(site.app, rule.endpoint) is not Permission.WEARER:
+        mark = permission_of(site.app, rule.endpoint)
+        if mark not in {Permission.WEARER, Permission.CLINICIAN} or not may(user, mark, "anna"):
             continue
         before = site.clinic.audit_count("anna")
-        asked = address(site.app, rule, "anna")
+        asked, tag = address(site.app, rule, "anna"), tag_of(site.clinic.wearer("anna").settings)
+        form = {name: text.format(tag=tag) for name, text in FORMS.get(rule.endpoint, {}).items()}
+        body: dict[str, Any] = {"data": form}
+        if rule.endpoint == "api.change":
+            body = {"json": {"walking_limit_s": 600}, "headers": {"If-Match": tag}}
         for query in RANGES.values():
-            answer = client.open(f"{asked}?{query}", method=method)
+            answer = client.open(f"{asked}?{query}", method=method, **body)
             answer.close()
             if answer.status_code != 422:
                 break
         assert answer.status_code in {200, 201, 303}, rule
         assert site.clinic.audit_count("anna") > before, rule
+        assert site.clinic.audit_entries("anna", limit=1)[0].user == user, rule
+        walked += 1
+    assert walked > 30
 
 
 def test_the_manual_lists_every_address(site: Site) -> None:

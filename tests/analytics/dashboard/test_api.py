@@ -203,6 +203,34 @@ def test_an_entry_that_does_not_fit(site: Site, said: dict[str, object]) -> None
     assert site.clinic.diary("anna", TODAY.start_ns, TODAY.end_ns) == []
 
 
+def test_limits_are_changed_for_the_state_that_was_read(site: Site) -> None:
+    client, asked = site.client("dr-lee"), "/api/v1/wearers/anna/limits"
+    read = client.get(asked)
+    said = {"walking_limit_s": 900.0}
+    nothing_said = client.patch(asked, json=said)
+    assert (nothing_said.status_code, list(nothing_said.json)) == (428, ["error"])
+    changed = client.patch(asked, json=said, headers={"If-Match": read.headers["ETag"]})
+    assert changed.status_code == 200
+    assert changed.json == {**read.json, "walking_limit_s": 900.0}
+    assert changed.headers["ETag"] == client.get(asked).headers["ETag"] != read.headers["ETag"]
+    late = client.patch(asked, json=said, headers={"If-Match": read.headers["ETag"]})
+    assert (late.status_code, list(late.json)) == (412, ["error"])
+    for wrong, status in (
+        ({"walking_limit_s": 0}, 400),
+        ({"slouch_bout_min_s": None}, 422),
+        ({"slouch_enter_deg": 91}, 400),
+        ({"alerts_on": True}, 422),
+    ):
+        answer = client.patch(asked, json=wrong, headers={"If-Match": changed.headers["ETag"]})
+        assert (answer.status_code, list(answer.json)) == (status, ["error"]), wrong
+    history = site.client("anna-login").get(f"{asked}/changes").json
+    assert [(c["user"], c["name"], c["old"], c["new"]) for c in history] == [
+        ("dr-lee", "walking_limit_s", 600.0, 900.0)
+    ]
+    actions = [entry.action for entry in site.clinic.audit_entries("anna")]
+    assert actions.count("limits") == 1
+
+
 def test_one_error_shape(site: Site) -> None:
     client = site.client("dr-lee")
     for path, status in (

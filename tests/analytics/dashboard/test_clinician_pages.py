@@ -6,8 +6,10 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +21,10 @@ from analytics.day_reading import keep_day
 from analytics.exposure.days import NS_PER_S
 from analytics.exposure.slouched import Band
 from analytics.exposure.summary import DayExposure
+from analytics.limits import tag_of
 from analytics.sample_window import SampleWindow
 from analytics.store.base import Result
+from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import ClinicError, DiaryEntry, Role
 from tests.analytics.dashboard.synthetic import (
     MINUTE_NS,
@@ -28,6 +32,7 @@ from tests.analytics.dashboard.synthetic import (
     TODAY,
     Site,
     fill_day,
+    site_in,
 )
 from tests.analytics.dashboard.test_drawing import NOTHING, WORN
 
@@ -41,14 +46,25 @@ def text(client: FlaskClient, path: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)))
 
 
-@pytest.fixture
-def summed(filled: Site) -> Site:
+@pytest.fixture(scope="module")
+def summed_results(tmp_path_factory: pytest.TempPathFactory, results: Path) -> Path:
     """Sums of the days gone by, as the worker keeps them; ten more days of a calmer life."""
+    path = tmp_path_factory.mktemp("summed") / "samples.db"
+    shutil.copy(results, path)
+    store = EmbeddedStore(path)
     for back in range(9, 19):
-        fill_day(filled.store, "anna", TODAY.plus(-back), back)
+        fill_day(store, "anna", TODAY.plus(-back), back)
     for back in range(1, 19):
-        keep_day(filled.store, "anna", TODAY.plus(-back))
-    return filled
+        keep_day(store, "anna", TODAY.plus(-back))
+    store.close()
+    return path
+
+
+@pytest.fixture
+def summed(tmp_path: Path, people: Path, summed_results: Path) -> Iterator[Site]:
+    """The clinic of `people` with the store of `summed_results`."""
+    shutil.copy(summed_results, tmp_path / "samples.db")
+    yield from site_in(tmp_path, people)
 
 
 def pain(back: int, severity: int) -> DiaryEntry:
@@ -280,6 +296,7 @@ def test_comparison(summed: Site) -> None:
 def test_limits_keep_their_history(site: Site) -> None:
     client = site.client("dr-lee")
     form = {"slouch_enter_deg": "12,5", "slouch_bout_min_s": "5", "walking_limit_s": "10"}
+    form["tag"] = tag_of(site.clinic.wearer("anna").settings)
     assert client.post("/wearers/anna/limits", data=form).status_code == 303
     settings = site.clinic.wearer("anna").settings
     assert (settings.slouch_enter_deg, settings.slouch_bout_min_s) == (12.5, 300.0)
@@ -291,6 +308,10 @@ def test_limits_keep_their_history(site: Site) -> None:
     page = text(client, "/wearers/anna/limits")
     assert "dr-lee A slouch is an episode from this many minutes 10.0 5.0" in page
     assert "the detector's own 12.5" in page
+    client.post("/wearers/anna/limits", data=form | {"walking_limit_s": "20"})
+    assert "somebody else changed these limits" in text(client, "/wearers/anna/limits")
+    assert site.clinic.wearer("anna").settings == settings
+    form["tag"] = tag_of(settings)
     for wrong in (
         {"slouch_bout_min_s": "x"},
         {"walking_limit_s": "0"},
@@ -298,7 +319,6 @@ def test_limits_keep_their_history(site: Site) -> None:
     ):
         client.post("/wearers/anna/limits", data=form | wrong)
         assert "Not saved" in text(client, "/wearers/anna/limits")
-    client.post("/wearers/anna/limits", data=form | {"slouch_enter_deg": "400"})
     assert site.clinic.wearer("anna").settings == settings
 
 

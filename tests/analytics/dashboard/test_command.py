@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import signal
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from analytics.store.clinic import Clinic
 from trunkline.commands.dashboard import command
+from trunkline.log_ins import LogIn, make_log_ins
 
 KEY = "k" * 43
 
@@ -50,6 +55,11 @@ def test_no_way_out_of_this_machine_without_tls(tmp_path: Path, key_file: Path, 
 
 
 def test_it_serves_and_stops(tmp_path: Path, key_file: Path) -> None:
+    """It stops at once and quietly, also while a page is open."""
+    clinic = Clinic(tmp_path / "clinic.db")
+    clinic.add_wearer("anna", "Europe/Berlin")
+    log_in = make_log_ins(clinic, "anna", renew=False)[0]
+    clinic.close()
     program = [sys.executable, "-m", "trunkline", "dashboard", "--secret-key-file", str(key_file)]
     process = subprocess.Popen(
         [*program, "--data-dir", str(tmp_path), "--http-port", "0"],
@@ -77,8 +87,24 @@ def test_it_serves_and_stops(tmp_path: Path, key_file: Path) -> None:
         assert taken.returncode == 1
         assert "choose another --http-port" in taken.stderr
         assert "Traceback" not in taken.stderr
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=15) == 0
+        with _live_page(address, log_in) as stream:
+            assert stream.readline().startswith(b"retry:")
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        for complaint in ("Traceback", "still running", "closed"):
+            assert complaint not in output, output
     finally:
         process.kill()
         process.communicate()
+
+
+def _live_page(address: str, log_in: LogIn) -> Any:
+    """The open stream of the wearer's page."""
+    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    browser = urllib.request.build_opener(jar)
+    page = browser.open(f"{address}/login", timeout=30).read().decode()
+    token = page.split('name="csrf-token" content="')[1].split('"')[0]
+    form = {"name": log_in.name, "password": log_in.password, "csrf_token": token}
+    browser.open(f"{address}/login", urllib.parse.urlencode(form).encode(), timeout=30)
+    return browser.open(f"{address}/live/anna", timeout=30)

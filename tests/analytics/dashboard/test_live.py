@@ -10,6 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from analytics.dashboard import live
+from analytics.dashboard.app import close_app
 from analytics.exposure.days import NS_PER_S
 from tests.analytics.dashboard.synthetic import (
     MINUTE_NS,
@@ -56,6 +57,27 @@ def test_a_stream_ends_so_that_the_log_in_is_looked_at_again(
     monkeypatch.setattr(live, "STREAM_S", 0.0)
     answer = filled.client("anna-login").get("/live/anna")
     assert len(list(events(answer))) == 2
+    answer.close()
+
+
+def test_a_stream_ends_quietly_when_its_database_is_closed(filled: Site) -> None:
+    client = filled.client("anna-login")
+    answer = client.get("/live/anna")
+    stream = events(answer)
+    assert next(stream) == "retry: 300\n\n"
+    filled.store.close()
+    filled.clinic.close()
+    assert len(list(stream)) == 1
+    answer.close()
+
+
+def test_a_stream_ends_when_the_server_does(filled: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "EVERY_S", 60.0)
+    answer = filled.client("anna-login").get("/live/anna")
+    stream = events(answer)
+    next(stream), next(stream)
+    close_app(filled.app)
+    assert list(stream) == []
     answer.close()
 
 
