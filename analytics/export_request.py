@@ -19,10 +19,8 @@ from analytics.export.formats import PARTS, RAW, named, options_of
 from analytics.export.pseudonym import MIN_KEY_BYTES, naming, read_key
 from analytics.exposure.days import Day
 from analytics.store.base import Store
-from analytics.store.clinic import Clinic
+from analytics.store.clinic import EXPORT_KEY, Clinic
 
-KEY_FILE: Final = "export.key"
-"""In the data directory: makes the names of exports that do not use the wearers' own."""
 MAX_WEARERS: Final = 500
 MAX_DAYS: Final = 3660
 NS_PER_S: Final = 1_000_000_000
@@ -166,7 +164,7 @@ def exports_of(
 
 def server_key(folder: Path) -> bytes:
     """The key of this server, made when it is first needed, readable by its owner only."""
-    path = folder / KEY_FILE
+    path = folder / EXPORT_KEY
     with suppress(FileExistsError):
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(made, "w") as file:

@@ -1,4 +1,4 @@
-"""Backup and restore of a data directory: people, samples, results, archive.
+"""Backup and restore of a data directory: people, samples, results, archive, key of exports.
 
 A backup is a folder that appears when it is complete, with a manifest of every file's SHA-256. It
 is made while everything runs: each database is copied in one state, people first, so that nothing
@@ -24,8 +24,8 @@ from analytics.store import erasures
 from analytics.store.archive import FOLDER as ARCHIVE
 from analytics.store.archive import Archive
 from analytics.store.base import Store, StoreError
+from analytics.store.clinic import EXPORT_KEY, Clinic
 from analytics.store.clinic import FILE_NAME as CLINIC
-from analytics.store.clinic import Clinic
 from analytics.store.copying import copy
 from analytics.store.embedded import FILE_NAME as SAMPLES
 from analytics.store.embedded import EmbeddedStore
@@ -33,6 +33,8 @@ from analytics.store.embedded import EmbeddedStore
 MANIFEST: Final = "backup.json"
 SCHEMA: Final = "trunkline-backup/1"
 REANALYSIS: Final = "reanalysis"
+_OURS: Final = (CLINIC, SAMPLES, ARCHIVE, REANALYSIS, EXPORT_KEY)
+_NO_FILE: Final = "its file is not part of a backup; ask for it again"
 Progress = Callable[[int, int], None]
 
 
@@ -71,8 +73,9 @@ def backup(
             finally:
                 results.close()
         _copy_archive(data_dir / ARCHIVE, stage / ARCHIVE, progress)
-        if (data_dir / erasures.FILE_NAME).exists():
-            shutil.copyfile(data_dir / erasures.FILE_NAME, stage / erasures.FILE_NAME)
+        for name in (erasures.FILE_NAME, EXPORT_KEY):
+            if (data_dir / name).exists():
+                shutil.copy(data_dir / name, stage / name)
         files = _write_manifest(stage, created_ns)
         stage.rename(target)
     return files
@@ -89,7 +92,7 @@ def restore(
     """Put a backup where no data are. Who was erased after it was made, by its neighbours, by what
     stands in `data_dir` or by `ledgers`, is erased again before anything is in place; an older
     schema is brought up to date. into: another store for samples and results. Raises StoreError."""
-    taken = [name for name in (CLINIC, SAMPLES, ARCHIVE, REANALYSIS) if (data_dir / name).exists()]
+    taken = [name for name in _OURS if (data_dir / name).exists()]
     if taken:
         raise StoreError(
             f"{data_dir} has data already ({', '.join(taken)})",
@@ -181,6 +184,9 @@ def _bring_up_to_date(stage: Path, erased: Sequence[str]) -> None:
             Archive(stage / ARCHIVE).erase(wearer)
             for store in stores:
                 store.erase(wearer)
+        for job in clinic.exports():
+            if job.state == "ready":
+                clinic.set_export(job.id, "failed", detail=_NO_FILE, ends_ns=job.ends_ns)
     finally:
         clinic.close()
         for store in stores:

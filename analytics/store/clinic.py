@@ -30,6 +30,8 @@ FILE_NAME = "clinic.db"
 """Name of the clinic database inside a data directory."""
 EXPORTS = "exports"
 """Folder inside a data directory with the files of exports, `<id>.zip`."""
+EXPORT_KEY = "export.key"
+"""File inside a data directory that makes the names of exports that do not use the wearers' own."""
 
 RECOVERY = (
     "stop Trunkline, keep a copy of the file, and put your last backup of it in its place (see "

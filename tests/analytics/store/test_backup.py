@@ -7,6 +7,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.migrations import HEAD
 from analytics.store.migrations.versions import v0001_people
-from analytics.store.records import DiaryEntry
+from analytics.store.records import DiaryEntry, ExportJob, Role
 from wire.batch import Batch, Channel
 from wire.ids import new_session
 
@@ -64,6 +65,11 @@ def data_dir(tmp_path: Path) -> Path:
         for each in (store, other):
             each.write_results(wearer, T0_NS, T0_NS + DAY_NS, found, Provenance("6", "abc"))
     archive_days(store, Archive(folder / "archive"), T0_NS + 2 * DAY_NS)
+    clinic.add_user("anna", "hash", Role.RESEARCHER)
+    clinic.add_export(ExportJob("done", "anna", {}, T0_NS), ["keep-me"])
+    clinic.set_export("done", "ready", share=1.0, ends_ns=2**62)
+    (folder / "export.key").write_text("names")
+    (folder / "export.key").chmod(0o600)
     for each in (store, other, clinic):
         each.close()
     return folder
@@ -117,6 +123,14 @@ def test_everything_comes_back(data_dir: Path, tmp_path: Path) -> None:
             assert store.archive.days(wearer)
         store.close()
         clinic.close()
+    with closing(Clinic(tmp_path / "new" / "clinic.db")) as clinic:
+        (job,) = clinic.exports()
+    assert (job.state, job.detail) == (
+        "failed",
+        "its file is not part of a backup; ask for it again",
+    )
+    key = tmp_path / "new" / "export.key"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("names", 0o600)
     assert (tmp_path / "new" / "reanalysis" / "6-abc.db").is_file()
     assert not list((tmp_path / "new").glob(".*"))
 
