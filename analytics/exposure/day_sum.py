@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from itertools import accumulate
 from typing import Any, Final
 
 from analytics.exposure.days import Day
@@ -25,10 +26,18 @@ _MEANING: Final = 1
 """Count up when a figure of the same name gets another meaning."""
 _NAMES: Final = tuple(field.name for field in fields(Exposure))[2:]
 """Without start_ns and end_ns: those are the hour's."""
-_KEYS: Final = {"posture_min": WORN_POSTURES, "movements": MOVEMENTS}
-_KEYED: Final = tuple((_NAMES.index(name), keys) for name, keys in _KEYS.items())
-_BAND: Final = _NAMES.index("slouched_min")
-FORMAT: Final = hashlib.sha256(repr((_MEANING, _NAMES, _KEYS)).encode()).hexdigest()[:8]
+_KEYS: Final = {
+    "posture_min": WORN_POSTURES,
+    "slouched_min": tuple(field.name for field in fields(Band)),
+    "movements": MOVEMENTS,
+}
+_WIDTH: Final = {name: len(_KEYS.get(name, " ")) for name in _NAMES}
+_AT: Final = dict(zip(_NAMES, accumulate(_WIDTH.values(), initial=0), strict=False))
+"""Where each figure begins in a row: the numbers of an interval, one after the other, in one list.
+Months are read at once, and lists within lists are what reading them would cost most."""
+_ROW: Final = sum(_WIDTH.values())
+_LAYOUT: Final = ("longest_sitting_min", "day", "hour_starts_ns", "hours")
+FORMAT: Final = hashlib.sha256(repr((_MEANING, _NAMES, _KEYS, _LAYOUT)).encode()).hexdigest()[:8]
 """A sum of another format is none: figures were added since, or mean something else."""
 
 
@@ -44,10 +53,10 @@ def body_of(found: DayExposure) -> dict[str, Any]:
 
 
 def exposure_of(day: Day, body: Mapping[str, Any]) -> DayExposure | None:
-    """The exposure that `body_of` was made of; None when it is of another format, or of a day
-    whose hours lie elsewhere (the wearer's time zone was changed since)."""
+    """The exposure that `body_of` was made of; None when it is of another format or damaged, or of
+    a day whose hours lie elsewhere (the wearer's time zone was changed since)."""
     hours = day.hours()
-    if body["format"] != FORMAT or body["hour_starts_ns"] != [hour.start_ns for hour in hours]:
+    if not _is_ours(body) or body["hour_starts_ns"] != [hour.start_ns for hour in hours]:
         return None
     parts = [
         _exposure(row, hour.start_ns, hour.end_ns)
@@ -63,32 +72,66 @@ def exposure_of(day: Day, body: Mapping[str, Any]) -> DayExposure | None:
 
 def figure_of(body: Mapping[str, Any], name: str) -> float | None:
     """One figure of a sum without building the rest: minutes or a count of the whole day, of a band
-    its middle. None where it cannot be said, and for a sum of another format."""
-    if body["format"] != FORMAT:
-        return None
-    value = None if body["day"] is None else body["day"][_NAMES.index(name)]
-    return value[0] if isinstance(value, list) else value
+    its middle. None where it cannot be said, and for a sum that is none."""
+    row = body["day"] if _is_ours(body) else None
+    return None if row is None else row[_AT[name]]
+
+
+def _is_ours(body: Mapping[str, Any]) -> bool:
+    """Whether this program wrote it: everything else is made anew, whatever it holds."""
+    if body.get("format") != FORMAT or not all(name in body for name in _LAYOUT):
+        return False
+    rows = body["hours"]
+    return (
+        isinstance(rows, list)
+        and len(rows) == len(body["hour_starts_ns"])
+        and all(row is None or len(row) == _ROW for row in (body["day"], *rows))
+    )
 
 
 def _row(exposure: Exposure) -> list[Any] | None:
     if exposure.worn_min is None:
         return None
-    return [_json(name, getattr(exposure, name)) for name in _NAMES]
-
-
-def _json(name: str, value: Any) -> Any:
-    if isinstance(value, Band):
-        return [value.mid, value.low, value.high]
-    return [value[key] for key in _KEYS[name]] if isinstance(value, Mapping) else value
+    row: list[Any] = []
+    for name in _NAMES:
+        value = getattr(exposure, name)
+        if value is None:
+            row += [None] * _WIDTH[name]
+        elif isinstance(value, Band):
+            row += [value.mid, value.low, value.high]
+        elif isinstance(value, Mapping):
+            row += [value[key] for key in _KEYS[name]]
+        else:
+            row.append(value)
+    return row
 
 
 def _exposure(row: Sequence[Any] | None, start_ns: int, end_ns: int) -> Exposure:
     if row is None:
         return not_worn(start_ns, end_ns, worn_min=None)
-    values = list(row)  # thousands on one page: no names here
-    for at, keys in _KEYED:
-        if values[at] is not None:
-            values[at] = dict(zip(keys, values[at], strict=True))
-    if values[_BAND] is not None:
-        values[_BAND] = Band(*values[_BAND])
+    values = list(row)
+    for name, made_of in _FROM_THE_END:
+        part = slice(_AT[name], _AT[name] + _WIDTH[name])
+        values[part] = (made_of(values[part]),)
     return Exposure(start_ns, end_ns, *values)
+
+
+def _postures(minutes: list[float | None]) -> dict[str, float | None] | None:
+    """None of an interval that was not worn: of one that was, one posture at least is known."""
+    known = minutes.count(None) < len(minutes)
+    return dict(zip(WORN_POSTURES, minutes, strict=True)) if known else None
+
+
+def _band(minutes: list[float | None]) -> Band | None:
+    return None if None in minutes else Band(*minutes)  # type: ignore[arg-type]
+
+
+def _movements(counts: list[int | None]) -> dict[str, int | None]:
+    return dict(zip(MOVEMENTS, counts, strict=True))
+
+
+_FROM_THE_END: Final = (
+    ("movements", _movements),
+    ("slouched_min", _band),
+    ("posture_min", _postures),
+)

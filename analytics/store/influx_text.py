@@ -70,19 +70,26 @@ def _lines(quantities: list[str], items: Sequence[StoredBatch]) -> bytes:
     if bad.any():
         some = ~bad.all(axis=1)
         values, bad, t_ns, which = values[some], bad[some], t_ns[some], which[some]
-    fields = [
-        pc.binary_join_element_wise(f"{name}=", _text(values[:, k], bad[:, k]), "")
-        for k, name in enumerate(names)
-    ]
-    lines = pc.binary_join_element_wise(
-        series.take(pa.array(which)),
+    texts = [_text(values[:, k], bad[:, k]) for k in range(len(names))]
+    series, stamps = series.take(pa.array(which)), pc.cast(pa.array(t_ns), pa.string())
+    if not bad.any():  # every line has every field: one pass over all of them
+        lead = [" ", *([","] * (len(names) - 1))]
+        pieces = [
+            piece
+            for before, name, text in zip(lead, names, texts, strict=True)
+            for piece in (f"{before}{name}=", text)
+        ]
+        lines = pc.binary_join_element_wise(series, *pieces, " ", stamps, "")
+    else:
+        fields = [
+            pc.binary_join_element_wise(f"{name}=", text, "")
+            for name, text in zip(names, texts, strict=True)
+        ]
         # "skip" leaves a null field out; it would also leave out a whole line of nulls.
-        pc.binary_join_element_wise(*fields, ",", null_handling="skip"),
-        pc.cast(pa.array(t_ns), pa.string()),
-        " ",
-    )
+        some_fields = pc.binary_join_element_wise(*fields, ",", null_handling="skip")
+        lines = pc.binary_join_element_wise(series, some_fields, stamps, " ")
     one = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
-    joined: bytes = pc.binary_join(one, "\n")[0].as_py().encode()
+    joined: bytes = pc.binary_join(one, "\n")[0].as_buffer().to_pybytes()
     return joined
 
 

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.day_reading import keep_day, read_day, read_days
-from analytics.exposure.day_sum import body_of, exposure_of
+from analytics.exposure.day_sum import _LAYOUT, FORMAT, body_of, exposure_of, figure_of
 from analytics.exposure.days import Day
+from analytics.exposure.summary import DayExposure, day_exposure
+from analytics.exposure.timeline import timeline
 from analytics.store.base import Result
 from analytics.store.embedded import EmbeddedStore
 from tests.analytics.dashboard.synthetic import PROVENANCE, synthetic_day
@@ -94,10 +96,53 @@ def test_a_sum_survives_json_and_is_small(tmp_path: Path) -> None:
 
 
 def test_a_sum_of_another_format_or_of_other_hours_is_none(tmp_path: Path) -> None:
-    store = EmbeddedStore(tmp_path / "samples.db")
-    found = read_day(store, "w", FIRST).exposure
-    store.close()
+    found = whole_day(tmp_path)
     body = body_of(found)
     assert exposure_of(FIRST, body) == found
     assert exposure_of(FIRST, body | {"format": "older"}) is None
     assert exposure_of(Day(FIRST.date, ZoneInfo("Asia/Kathmandu")), body) is None
+
+
+def test_the_format_tells_every_layout_that_was_ever_written() -> None:
+    """Whoever changes what `body_of` writes changes FORMAT: else sums at rest would be misread."""
+    assert list(body_of(not_a_day())) == ["format", *_LAYOUT]
+    assert FORMAT not in {"a60961ad"}  # of rows with lists in them, with or without `day`
+
+
+@pytest.mark.parametrize("gone", [*_LAYOUT, "format"])
+def test_a_sum_without_one_of_its_parts_is_none(tmp_path: Path, gone: str) -> None:
+    """Whatever an older or newer program wrote is made again, and never a fault of a page."""
+    body = body_of(whole_day(tmp_path))
+    assert figure_of(body, "worn_min") is not None
+    for bad in (
+        {name: value for name, value in body.items() if name != gone},
+        body | {"day": body["day"][:-1]},
+        body | {"hours": body["hours"][1:]},
+        body | {"hours": [*body["hours"][1:], [1.0]]},
+    ):
+        assert exposure_of(FIRST, bad) is None
+        assert figure_of(bad, "worn_min") is None
+
+
+def test_figures_of_a_sum_are_those_of_the_day(tmp_path: Path) -> None:
+    found = whole_day(tmp_path)
+    body, day = body_of(found), found.exposure
+    assert figure_of(body, "worn_min") == day.worn_min
+    assert day.slouched_min is not None
+    assert figure_of(body, "slouched_min") == day.slouched_min.mid
+    assert figure_of(body, "walking_bouts") == day.walking_bouts
+    assert figure_of(body, "longest_walk_min") == day.longest_walk_min
+    assert figure_of(body_of(not_a_day()), "worn_min") is None
+
+
+def whole_day(folder: Path) -> DayExposure:
+    store = EmbeddedStore(folder / "samples.db")
+    store.write_results("w", FIRST.start_ns, FIRST.end_ns, RESULTS[FIRST], PROVENANCE)
+    found = read_day(store, "w", FIRST).exposure
+    store.close()
+    return found
+
+
+def not_a_day() -> DayExposure:
+    """Without any data."""
+    return day_exposure(FIRST, timeline([], FIRST.start_ns, FIRST.end_ns), [])
