@@ -1,13 +1,14 @@
-"""Extra sensors of a recording: samples around its walks -> gait signs."""
+"""Extra sensors beside the trunk's: samples around walks -> gait signs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from analytics.detect.findings import SECOND_NS, WalkingBout
+from analytics.detect.findings import SECOND_NS
 from analytics.detect.gait import GaitSign
 from analytics.detect.limbs import (
     LimbParameters,
@@ -17,7 +18,6 @@ from analytics.detect.limbs import (
     Segment,
     grid_of,
     limb_signs,
-    neutral_of,
     segment_of,
 )
 from analytics.pipeline import SensorContext
@@ -25,61 +25,73 @@ from analytics.pipeline import SensorContext
 _AROUND_NS: Final = SECOND_NS // 2
 _LONGEST_S: Final = 300
 """More of one walk tells nothing new."""
+TRUNK: Final = ""
+"""What the trunk's sensor is called among the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyWalk:
+    """A walk with steady strides."""
+
+    start_ns: int
+    end_ns: int
+    stride_s: float
+    context: SensorContext
+    """Of the trunk's sensor at that time; with a gyroscope."""
+
+    @property
+    def used_ns(self) -> int:
+        """How much of it is looked at."""
+        return min(self.end_ns - self.start_ns, _LONGEST_S * SECOND_NS)
 
 
 def signs_of_limbs(
-    bouts: Sequence[WalkingBout],
-    context: SensorContext,
+    walks: Sequence[SteadyWalk],
     read: Callable[[str, int, int], Samples],
+    neutral: Callable[[str, int], Neutral | None],
     names: Sequence[str],
     parameters: LimbParameters,
-    *,
-    axes: Mapping[str, Any] | None = None,
 ) -> tuple[list[GaitSign], dict[str, str]]:
     """Gait signs of the extra sensors `names`, and why some of them say nothing.
 
-    read(name, start_ns, end_ns): samples of a sensor; the trunk's is named "". axes: forward of a
-    segment in its sensor's axes, where it is known: {name: {"forward": [x, y, z]}}.
+    read(name, start_ns, end_ns): samples of a sensor, of TRUNK too. neutral(name, at_ns): the
+    upright reference of an extra sensor as it was worn then.
     """
-    reference = context.calibration.reference_ns
-    if not names:
-        return [], {}
-    neutrals: dict[str, Neutral] = {}
-    for name in ("", *names):
-        if reference is not None:
-            _, accel, gyro = read(name, *reference)
-            known = ((axes or {}).get(name) or {}).get("forward")
-            neutral = neutral_of(accel, gyro, known)
-            if neutral is not None:
-                neutrals[name] = neutral
-    walks = []
-    for bout in bouts:
-        if bout.gait and context.has_gyro:
-            parts = _segments(bout, read, names, neutrals, parameters)
-            trunk = parts.pop("", None)
-            if trunk is not None and parts:
-                stride_s = float(np.median([piece.stride_time_s for piece in bout.gait]))
-                up = context.calibration.rotation @ trunk.up
-                walks.append(LimbWalk(stride_s, up, trunk, parts))
-    signs, refused = limb_signs(walks, neutrals, parameters, trunk_forward=context.site.sagittal)
-    silent = dict.fromkeys(set(names) - {name for walk in walks for name in walk.limbs}, "walking")
+    seen = []
+    for walk in walks:
+        parts = _segments(walk, read, neutral, names, parameters)
+        trunk = parts.pop(TRUNK, None)
+        if trunk is not None and parts:
+            up = walk.context.calibration.rotation @ trunk.up
+            seen.append(LimbWalk(walk.stride_s, up, trunk, parts, walk.context.site.sagittal))
+    signs, refused = limb_signs(seen, parameters)
+    silent = dict.fromkeys(set(names) - {name for walk in seen for name in walk.limbs}, "walking")
     return signs, silent | refused
 
 
 def _segments(
-    bout: WalkingBout,
+    walk: SteadyWalk,
     read: Callable[[str, int, int], Samples],
+    neutral: Callable[[str, int], Neutral | None],
     names: Sequence[str],
-    neutrals: Mapping[str, Neutral],
     p: LimbParameters,
 ) -> dict[str, Segment]:
-    """The trunk's ("") and the extra sensors' part in one walk, as far as they were there."""
-    grid_ns = grid_of(bout.start_ns, min(bout.end_ns, bout.start_ns + _LONGEST_S * SECOND_NS))
-    segments = {}
-    for name in ("", *names):
-        bias = neutrals[name].bias_radps if name in neutrals else np.zeros(3)
-        span = int(grid_ns[0]) - _AROUND_NS, int(grid_ns[-1]) + _AROUND_NS
-        found = segment_of(read(name, *span), grid_ns, bias, p)
+    """The trunk's and the extra sensors' part in one walk, as far as they were there."""
+    grid_ns = grid_of(walk.start_ns, walk.start_ns + walk.used_ns)
+    span = int(grid_ns[0]) - _AROUND_NS, int(grid_ns[-1]) + _AROUND_NS
+    segments: dict[str, Segment] = {}
+    for name in (*names, TRUNK):
+        if name == TRUNK and not segments:
+            break  # nothing to compare it with
+        upright = neutral(name, walk.start_ns) if name != TRUNK else _of_trunk(walk.context)
+        found = segment_of(read(name, *span), grid_ns, upright, p)
         if found is not None:
             segments[name] = found
     return segments
+
+
+def _of_trunk(context: SensorContext) -> Neutral | None:
+    calibration = context.calibration
+    if calibration.gyro_bias_radps is None:
+        return None
+    return Neutral(calibration.rotation[2], np.array(calibration.gyro_bias_radps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy as np
 from analytics.detect.findings import SECOND_NS, Findings, join
 from analytics.detect.gait import GaitSign
 from analytics.detect.learning import MountingLearner
-from analytics.detect.limbs import LIMBS
+from analytics.detect.limbs import LIMBS, Neutral, neutral_of
 from analytics.detect.limbs import Samples as LimbSamples
 from analytics.detect.parameters import Parameters
 from analytics.known_walk import scale_of_walk
-from analytics.limbs import signs_of_limbs
+from analytics.limbs import TRUNK, SteadyWalk, signs_of_limbs
 from analytics.pipeline import Pipeline, SensorContext
 from analytics.recording import Header, Recording, Samples
 from analytics.result import document, sign_body
@@ -107,24 +108,35 @@ def _limbs(
     if not names or findings is None:
         return [], {}
     whole = source.read()
-    t_ns = whole.t_ns
+    t_ns, axes = whole.t_ns, whole.meta.get("extra_axes")
     missing = np.full((len(t_ns), 3), np.nan)
+    reference_ns = context.calibration.reference_ns
 
     def read(name: str, start_ns: int, end_ns: int) -> LimbSamples:
         part = slice(*np.searchsorted(t_ns, (start_ns, end_ns)))
-        accel = whole.extras.get(f"{name}_accel", missing) if name else whole.accel
-        gyro = whole.extras.get(f"{name}_gyro") if name else whole.gyro
+        accel = whole.accel if name == TRUNK else whole.extras.get(f"{name}_accel", missing)
+        gyro = whole.gyro if name == TRUNK else whole.extras.get(f"{name}_gyro")
         return t_ns[part], accel[part], missing[part] if gyro is None else gyro[part]
 
-    axes = whole.meta.get("extra_axes")
-    return signs_of_limbs(
-        findings.walking_bouts,
-        context,
-        read,
-        names,
-        parameters.limbs,
-        axes=axes if isinstance(axes, dict) else None,
-    )
+    @cache
+    def upright(name: str) -> Neutral | None:
+        if reference_ns is None:
+            return None
+        known = axes.get(name) if isinstance(axes, dict) else None
+        _, accel, gyro = read(name, *reference_ns)
+        return neutral_of(accel, gyro, (known or {}).get("forward"))
+
+    walks = [
+        SteadyWalk(
+            bout.start_ns,
+            bout.end_ns,
+            float(np.median([piece.stride_time_s for piece in bout.gait])),
+            context,
+        )
+        for bout in findings.walking_bouts
+        if bout.gait and context.has_gyro
+    ]
+    return signs_of_limbs(walks, read, lambda name, _: upright(name), names, parameters.limbs)
 
 
 def context_of(source: Source, parameters: Parameters | None = None) -> SensorContext:

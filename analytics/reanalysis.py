@@ -24,7 +24,15 @@ from analytics.exposure.days import Day
 from analytics.exposure.rows import FIGURES, figures
 from analytics.exposure.summary import Exposure, total
 from analytics.result import provenance
-from analytics.store.base import PRESENT, BatchRecord, Provenance, Result, Samples, Store
+from analytics.store.base import (
+    PRESENT,
+    BatchRecord,
+    Provenance,
+    Result,
+    Samples,
+    SensorSpan,
+    Store,
+)
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import ClinicError
@@ -122,6 +130,17 @@ class _Recorder:
         self, wearer: str, sensor: str, start_ns: int, end_ns: int
     ) -> list[BatchRecord]:
         return self.samples.read_batches(wearer, sensor, start_ns, end_ns)
+
+    def sensors(self, wearer: str) -> list[SensorSpan]:
+        return self.samples.sensors(wearer)
+
+    def read_results(self, _wearer: str, kind: str, start_ns: int, end_ns: int) -> list[Result]:
+        """What the writes so far leave."""
+        found: list[Result] = []
+        for write in self.writes:
+            found = [r for r in found if not write.start_ns <= r.start_ns < write.end_ns]
+            found += [r for r in write.results if r.kind == kind]
+        return [r for r in found if r.start_ns < end_ns and r.end_ns > start_ns]
 
     def write_results(
         self,

@@ -1,4 +1,4 @@
-"""Stored gait, breathing and sway of local days, for pages and exports."""
+"""Stored gait, limbs, breathing and sway of local days, for pages and exports."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from analytics.day_reading import read_days
 from analytics.exposure.days import Day
-from analytics.exposure.signs import KINDS, DaySign, day_signs
+from analytics.exposure.signs import KINDS, Coverage, DaySign, breathing_coverage, day_signs
 from analytics.exposure.trends import Trend, trends
 from analytics.store.base import Result, Store
 
@@ -43,6 +44,10 @@ class SignHistory:
     days: Sequence[tuple[date, Mapping[str, DaySign]]]
     trends: Sequence[Trend]
     """The newest week against the person's own usual."""
+    coverage: Sequence[Mapping[str, Coverage]]
+    """Of the breathing figures, of each day."""
+    extra: Mapping[str, bool | str]
+    """What each extra sensor of the newest day with any of them could tell: True, or why not."""
 
 
 def read_history(store: Store, wearer: str, days: Sequence[Day]) -> SignHistory:
@@ -64,4 +69,16 @@ def read_history(store: Store, wearer: str, days: Sequence[Day]) -> SignHistory:
         for prefix in prefixes
     ]
     signs = read_signs(store, wearer, days)
-    return SignHistory(signs, trends(signs, denied=denied))
+    coverage = [
+        breathing_coverage(found, exposure.exposure.posture_min)
+        for (_, found), exposure in zip(signs, read_days(store, wearer, days), strict=True)
+    ]
+    extra = _extra(store, wearer, days)
+    return SignHistory(signs, trends(signs, denied=denied), coverage, extra)
+
+
+def _extra(store: Store, wearer: str, days: Sequence[Day]) -> Mapping[str, bool | str]:
+    if not days:
+        return {}
+    found = store.read_results(wearer, "extra_sensors", days[0].start_ns, days[-1].end_ns)
+    return dict(found[-1].body["observable"]) if found else {}

@@ -28,6 +28,8 @@ from analytics.calibration import (
 from analytics.day_reading import days_to_keep, keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
+from analytics.extra_days import ExtraDays
+from analytics.extra_sensors import ExtraDay
 from analytics.pipeline import SensorContext
 from analytics.store.archive import checksum_of_batches
 from analytics.store.arrivals import Arrival
@@ -98,6 +100,7 @@ class Worker:
         self._running: dict[TrackKey, _Running] = {}
         self._unsummed: list[tuple[str, Day]] | None = None
         """Days of before the start that need a sum, the next one last; None: not looked for."""
+        self._extra = ExtraDays(self._store, clinic, self._contexts_of, self._parameters_of)
 
     def run(self, stop: threading.Event, poll_s: float = 0.5) -> None:
         """Work until `stop` is set; a store that does not answer is waited for."""
@@ -121,19 +124,33 @@ class Worker:
         arrivals = self._clinic.arrivals()
         put_off: set[int] = set()
         for (wearer, sensor), items in _grouped(arrivals).items():
+            zone = self._clinic.wearer(wearer).zone
+            by_day = _by_day(self._with_samples(wearer, sensor, items), zone)
+            put_off |= self._extra.note(wearer, sensor, by_day)
             if sensor != trunk_sensor(self._clinic, wearer):
                 continue
-            zone = self._clinic.wearer(wearer).zone
             self._forget_other_days(wearer, zone)
-            for day, part in _by_day(self._with_samples(wearer, sensor, items), zone).items():
+            for day, part in by_day.items():
                 if not self._compute(TrackKey(wearer, sensor, day), part):
                     put_off |= {item.id for item in part}
         self._retire()
+        put_off -= self._look_at_extra_sensors()
         self._sum_up(idle=not arrivals)
         self._grouped.flush()
         done = [item.id for item in arrivals if item.id not in put_off]
         self._clinic.clear_arrivals(done)
         return len(done)
+
+    def _look_at_extra_sensors(self) -> set[int]:
+        """Entries of the queue that are done with."""
+        written, done = self._extra.work()
+        if written is not None:
+            running = [key for key in self._running if (key.wearer, key.day) == written]
+            for key in running:
+                self._running[key].changed_s = time.monotonic()
+            if not running:
+                keep_day(self._store, *written)
+        return done
 
     def _forget_other_days(self, wearer: str, zone: ZoneInfo) -> None:
         """The days of a wearer begin elsewhere since a journey was told."""
@@ -189,8 +206,9 @@ class Worker:
             return None
         setup = self._setup(TrackKey(wearer, sensor, day))
         batches = self._store.read_batches(wearer, sensor, day.start_ns - MAX_BATCH_NS, day.end_ns)
+        extra = ExtraDay(self._store, self._clinic, wearer, day).basis()
         return hashlib.sha256(
-            f"{sensor} {setup} {checksum_of_batches(batches)}".encode()
+            f"{sensor} {setup} {checksum_of_batches(batches)}{extra}".encode()
         ).hexdigest()
 
     def recompute(self, wearer: str, day: Day) -> bool:
@@ -201,6 +219,7 @@ class Worker:
         key = TrackKey(wearer, sensor, day)
         self._rebuild(key)
         self._running.pop(key).track.finish()
+        self._extra.bring_up_to_date(wearer, day)
         self._grouped.flush()
         return True
 
@@ -214,6 +233,7 @@ class Worker:
         for key in [k for k in self._running if k.day != newest[k.wearer, k.sensor]]:
             self._running.pop(key).track.finish()
             keep_day(self._store, key.wearer, key.day)
+            self._extra.again(key.wearer, key.day)
 
     def _sum_up(self, *, idle: bool) -> None:
         """One day at most: a tick stays short."""
@@ -284,6 +304,13 @@ class Worker:
             from_ns = reference.from_ns if reference else key.day.start_ns
             found.append((from_ns, replace(context, step_scale=scale)))
         return found
+
+    def _contexts_of(self, wearer: str, day: Day) -> list[tuple[int, SensorContext]]:
+        sensor = trunk_sensor(self._clinic, wearer)
+        if sensor is None:
+            return []
+        key = TrackKey(wearer, sensor, day)
+        return self._contexts(key, self._setup(key), self._parameters_of(wearer))
 
     def _parameters_of(self, wearer: str) -> Parameters:
         settings = self._clinic.wearer(wearer).settings

@@ -1,10 +1,12 @@
-"""Gait, breathing and sway over the weeks, and what the sensors worn cannot tell."""
+"""Gait, limbs, breathing and sway over the weeks, and what the sensors worn cannot tell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import reduce
+from operator import add
 from typing import Final
 
 from flask import Blueprint, render_template
@@ -17,8 +19,9 @@ from analytics.dashboard.access import Permission, clinic, readings, requires, v
 from analytics.dashboard.language import gettext, lazy, number, short_day, tick_day
 from analytics.dashboard.tables import Table
 from analytics.dashboard.wanted import zone_of
-from analytics.exposure.signs import DaySign
+from analytics.exposure.signs import BREATHING, EXTRA, DaySign
 from analytics.exposure.trends import Trend, Verdict, WeekValue
+from analytics.sign_reading import SignHistory
 
 blueprint = Blueprint("trends", __name__)
 
@@ -49,6 +52,21 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "sway_rms_deg": Measure(lazy("Sway in quiet standing"), "°", 2),
     "sway_path_deg": Measure(lazy("Path of sway in quiet standing"), "°", 1),
     "sway_frequency_hz": Measure(lazy("Frequency of sway in quiet standing"), "Hz", 2),
+    "hip_peak_extension_deg_left": Measure(lazy("Hip extension in walking, left"), "°", 1),
+    "hip_peak_extension_deg_right": Measure(lazy("Hip extension in walking, right"), "°", 1),
+    "hip_peak_extension_deg_difference": Measure(
+        lazy("Hip extension in walking, left less right"), "°", 1
+    ),
+    "arm_swing_deg_left": Measure(lazy("Arm swing, left"), "°", 1),
+    "arm_swing_deg_right": Measure(lazy("Arm swing, right"), "°", 1),
+    "arm_swing_asymmetry_pct": Measure(lazy("Arm swing, left less right"), "%", 0),
+    "trunk_on_pelvis_flexion_deg": Measure(lazy("Trunk on pelvis in walking, flexion"), "°", 1),
+    "trunk_on_pelvis_lateral_range_deg": Measure(
+        lazy("Trunk on pelvis in walking, side bending"), "°", 1
+    ),
+    "trunk_on_pelvis_rotation_range_deg": Measure(
+        lazy("Trunk on pelvis in walking, rotation"), "°", 1
+    ),
 }
 _VERDICTS: Final = {
     Verdict.WORSE: lazy("worse than usual"),
@@ -56,11 +74,19 @@ _VERDICTS: Final = {
     Verdict.CHANGED: lazy("unlike the usual"),
     Verdict.USUAL: lazy("as usual"),
 }
-_ELSEWHERE: Final = (
+_EXTRA: Final = (
     ("thigh", lazy("Hip extension in walking"), lazy("needs a thigh sensor")),
     ("wrist", lazy("Arm swing"), lazy("needs a wrist sensor")),
+    ("pelvis", lazy("Trunk on pelvis in walking"), lazy("needs a pelvis sensor")),
 )
-_RECORDINGS: Final = lazy("in recordings only, so far")
+_SILENT: Final = {
+    "walking": lazy("no steady walk with this sensor yet"),
+    "reference": lazy("stand upright once after putting the sensor on: calibration, step 1"),
+    "axes": lazy("it is not known which way is forward"),
+    "time": lazy("the clock of the sensor does not go with the trunk's"),
+    "gyroscope": lazy("the sensor has no gyroscope"),
+}
+"""Why an extra sensor says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +111,63 @@ def show(wearer: str) -> ResponseReturnValue:
     days = [today.plus(n + 1 - DAYS) for n in range(DAYS)]
     history = readings().signs(wearer, days)
     shown = [
-        shown_of(trend, MEASURES[trend.kind], history.days)
+        _covered(shown_of(trend, MEASURES[trend.kind], history.days), trend.kind, history)
         for trend in history.trends
-        if trend.kind in MEASURES
+        if trend.kind in MEASURES and not _is_missing(trend, history)
     ]
     placements = {s.birth.placement for s in clinic().sensors(wearer) if s.birth is not None}
-    for place, word, why in _ELSEWHERE:
-        is_worn = any(placement.startswith(place) for placement in placements)
-        shown.append(Shown(str(word), str(_RECORDINGS if is_worn else why)))
+    shown += _why_missing(history, placements)
     return render_template(
         "trends.html", wearer=wearer, tab="trends", trends=shown, first=days[0], last=days[-1]
     )
+
+
+def _is_missing(trend: Trend, history: SignHistory) -> bool:
+    """It takes an extra sensor, and there is nothing of it."""
+    takes_extra = any(trend.kind.startswith(names) for names in EXTRA.values())
+    return takes_extra and not any(trend.kind in found for _, found in history.days)
+
+
+def _why_missing(history: SignHistory, placements: Collection[str]) -> Iterator[Shown]:
+    """What extra sensors do not tell: they are not worn, or say why."""
+    for place, word, lacking in _EXTRA:
+        said = {name: why for name, why in history.extra.items() if name.startswith(place)}
+        is_worn = bool(said) or any(placement.startswith(place) for placement in placements)
+        told = any(kind.startswith(EXTRA[place]) for _, found in history.days for kind in found)
+        if not is_worn and not told:
+            yield Shown(str(word), str(lacking))
+        elif not said and not told:
+            yield Shown(str(word), str(_SILENT["walking"]))
+        for name, why in sorted(said.items()):
+            if isinstance(why, str):
+                side = words.SIDES.get(name.removeprefix(f"{place}_"))
+                yield Shown(f"{word} ({side})" if side else str(word), str(_SILENT[why]))
+
+
+def _covered(shown: Shown, kind: str, history: SignHistory) -> Shown:
+    """A breathing figure with the share of the time for which it speaks."""
+    if kind not in BREATHING or shown.table is None:
+        return shown
+    by_day = [found[kind] for found in history.coverage]
+    whole = reduce(add, by_day)
+    shares = [
+        f"{number(100.0 * (coverage.share or 0.0))} %"
+        for coverage, (_, signs) in zip(by_day, history.days, strict=True)
+        if kind in signs
+    ]
+    table = Table(
+        shown.table.caption,
+        (*shown.table.columns, gettext("Share of the time")),
+        tuple(
+            (head, (*cells, share))
+            for (head, cells), share in zip(shown.table.rows, shares, strict=True)
+        ),
+    )
+    said = gettext(
+        "A rate could be told in %(share)s %% of that time.",
+        share=number(100.0 * (whole.share or 0.0)),
+    )
+    return replace(shown, verdict=f"{shown.verdict} {said}", table=table)
 
 
 def shown_of(

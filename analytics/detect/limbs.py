@@ -49,21 +49,15 @@ class LimbParameters:
     )
     search_s: float = parameter(2.0, unit="s", reason="offsets that are looked for")
     least_strides: int = parameter(6, unit="1", reason="fewer have no usable interval")
+    largest_lean_deg: float = parameter(
+        45.0,
+        unit="deg",
+        reason="a thigh or a pelvis is carried within 20 of upright on average while walking; a "
+        "sensor that was elsewhere or lay otherwise during the reference is not",
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One sensor over one walk, on the 50 Hz grid."""
-
-    up: NDArray[np.float64]
-    """(3, n) unit vector of up in sensor axes."""
-    turning: NDArray[np.float64]
-    """(3, n) rad/s in sensor axes, without bias."""
-    shaking: NDArray[np.float64]
-    """(n,) how fast the size of acceleration changes, below 5 Hz."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Neutral:
     """One sensor during the upright reference."""
 
@@ -76,6 +70,21 @@ class Neutral:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """One sensor over one walk, on the 50 Hz grid."""
+
+    up: NDArray[np.float64]
+    """(3, n) unit vector of up in sensor axes."""
+    turning: NDArray[np.float64]
+    """(3, n) rad/s in sensor axes, without bias."""
+    shaking: NDArray[np.float64]
+    """(n,) how fast the size of acceleration changes, below 5 Hz."""
+    neutral: Neutral | None
+    """Of this wearing of the sensor; None: the wearer was not seen upright with it. Wrists need
+    none."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimbWalk:
     """One walk of the trunk and of the extra sensors that were there."""
 
@@ -84,10 +93,14 @@ class LimbWalk:
     """(3, n) in trunk axes: forward, left, up."""
     trunk: Segment
     limbs: dict[str, Segment]
+    trunk_forward: bool
+    """The trunk's front is known."""
 
 
 def neutral_of(
-    accel: NDArray[np.float64], gyro: NDArray[np.float64], forward: Sequence[float] | None = None
+    accel: NDArray[np.float64],
+    gyro: NDArray[np.float64],
+    forward: Sequence[float] | NDArray[np.float64] | None = None,
 ) -> Neutral | None:
     """From (n, 3) samples of the upright reference; None without any."""
     measured = np.isfinite(accel).all(axis=1) & np.isfinite(gyro).all(axis=1)
@@ -101,7 +114,7 @@ def neutral_of(
 def segment_of(
     samples: Samples,
     grid_ns: NDArray[np.int64],
-    bias_radps: NDArray[np.float64],
+    neutral: Neutral | None,
     p: LimbParameters,
 ) -> Segment | None:
     """Samples around a walk on its grid; None where too much is missing."""
@@ -116,11 +129,13 @@ def segment_of(
     time = (t_ns - grid_ns[0]).astype(float)
     at = (grid_ns - grid_ns[0]).astype(float)
     force = np.stack([np.interp(at, time, axis) for axis in accel.T])
-    turning = np.stack([np.interp(at, time, axis) for axis in gyro.T]) - bias_radps[:, None]
+    turning = np.stack([np.interp(at, time, axis) for axis in gyro.T])
+    if neutral is not None:
+        turning -= neutral.bias_radps[:, None]
     up, _ = vqf_up(turning, force, GRID_HZ)
     size = np.linalg.norm(force, axis=0)
     shaking = low_pass(np.abs(np.diff(size, prepend=size[:1])) * GRID_HZ, 5.0, rate_hz=GRID_HZ)
-    return Segment(up, turning, shaking)
+    return Segment(up, turning, shaking, neutral)
 
 
 def grid_of(start_ns: int, end_ns: int) -> NDArray[np.int64]:
@@ -139,31 +154,20 @@ def offset_s(trunk: Segment, limb: Segment, p: LimbParameters) -> float | None:
 
 
 def limb_signs(
-    walks: Sequence[LimbWalk],
-    neutrals: dict[str, Neutral],
-    p: LimbParameters,
-    *,
-    trunk_forward: bool,
+    walks: Sequence[LimbWalk], p: LimbParameters
 ) -> tuple[list[GaitSign], dict[str, str]]:
     """What all walks say, and for each extra sensor that says nothing the reason in a word.
 
     Reasons: reference (no upright reference), axes (front not known), walking (too few strides),
-    time (its clock does not go with the trunk's). trunk_forward: the trunk's front is known.
+    time (its clock does not go with the trunk's).
     """
     refused: dict[str, str] = {}
     strides: dict[str, list[float]] = {}
     for name in sorted({name for walk in walks for name in walk.limbs}):
-        together = [walk for walk in walks if name in walk.limbs]
-        reason = _out_of_time(name, together, p)
-        if reason is None and name not in neutrals:
-            reason = "reference"
-        if reason is None and not trunk_forward and not name.startswith("wrist"):
-            reason = "axes"
-        if reason is None:
-            found, reason = _strides_of(name, together, neutrals[name], p)
-            strides |= {f"{name}:{kind}": values for kind, values in found.items()}
+        found, reason = _strides_of(name, [walk for walk in walks if name in walk.limbs], p)
         if reason is not None:
             refused[name] = reason
+        strides |= {f"{name}:{kind}": values for kind, values in found.items()}
     signs = [
         GaitSign(_kind(key), "1" if key.endswith("coupling") else "degree", figure)
         for key, values in strides.items()
@@ -188,46 +192,91 @@ def _out_of_time(name: str, walks: Sequence[LimbWalk], p: LimbParameters) -> str
 
 
 def _strides_of(
-    name: str, walks: Sequence[LimbWalk], neutral: Neutral, p: LimbParameters
+    name: str, walks: Sequence[LimbWalk], p: LimbParameters
 ) -> tuple[dict[str, list[float]], str | None]:
     """Values by stride and kind, or a reason."""
-    out: dict[str, list[float]] = {}
+    reason = _out_of_time(name, walks, p)
+    if reason is not None:
+        return {}, reason
+    wrist = name.startswith("wrist")
+    groups: dict[Neutral, list[LimbWalk]] = {}
     for walk in walks:
-        limb = walk.limbs[name]
-        if name == "pelvis":
-            found = None if neutral.forward is None else _pelvis(walk, limb, neutral)
+        middle = _middle(walk.limbs[name])
+        # how far an arm swings needs no upright reference
+        neutral = middle if wrist else walk.limbs[name].neutral
+        if neutral is None or neutral.up @ middle.up < np.cos(np.radians(p.largest_lean_deg)):
+            reason = "reference"
+        elif not (wrist or walk.trunk_forward):
+            reason = "axes"
         else:
-            angle = _angle_deg(limb, neutral, p, signed=name.startswith("thigh"))
-            found = None if angle is None else _swings(name, angle, walk, p)
-        if found is None:
-            return {}, "axes"
-        for kind, values in found.items():
-            out.setdefault(kind, []).extend(values)
+            groups.setdefault(neutral, []).append(walk)
+    out: dict[str, list[float]] = {}
+    for neutral, group in groups.items():
+        limbs = [walk.limbs[name] for walk in group]
+        ahead = _ahead(limbs, neutral, p, signed=not wrist, given_only=name == "pelvis")
+        if ahead is None:
+            reason = "axes"
+            continue
+        for walk, limb in zip(group, limbs, strict=True):
+            found = (
+                _pelvis(walk, limb, neutral, ahead)
+                if name == "pelvis"
+                else _swings(name, _angle_deg(limb, neutral, ahead), walk, p)
+            )
+            for kind, values in found.items():
+                out.setdefault(kind, []).extend(values)
     if max((len(values) for values in out.values()), default=0) < p.least_strides:
-        return {}, "walking"
+        return {}, reason or "walking"
     return out, None
 
 
-def _angle_deg(
-    limb: Segment, neutral: Neutral, p: LimbParameters, *, signed: bool
+def _middle(limb: Segment) -> Neutral:
+    """The middle of its swing."""
+    up = limb.up.mean(axis=1)
+    return Neutral(up / np.linalg.norm(up), np.zeros(3))
+
+
+def _ahead(
+    limbs: Sequence[Segment],
+    neutral: Neutral,
+    p: LimbParameters,
+    *,
+    signed: bool,
+    given_only: bool,
 ) -> NDArray[np.float64] | None:
-    """(n,) flexion of a limb from its neutral; None where front and back cannot be told apart."""
+    """(3,) horizontal direction in which a limb of one wearing swings, in sensor axes; None where
+    front and back cannot be told apart, though it matters (`signed`)."""
     if neutral.forward is not None:
-        ahead = neutral.forward - (neutral.forward @ neutral.up) * neutral.up
-    else:
+        return _unit(neutral.forward - (neutral.forward @ neutral.up) * neutral.up)
+    if given_only:
+        return None
+    tipping = np.zeros((3, 3))
+    for limb in limbs:
         # without the turning of the whole body about the vertical
-        tipping = limb.turning - np.sum(limb.turning * limb.up, axis=0) * limb.up
-        axis = np.linalg.eigh(tipping @ tipping.T)[1][:, -1]
-        axis = axis - (axis @ neutral.up) * neutral.up
-        ahead = np.cross(axis, neutral.up)
-    ahead /= np.linalg.norm(ahead)
-    angle = np.degrees(np.arctan2(ahead @ limb.up, neutral.up @ limb.up))
-    if not signed or neutral.forward is not None:
-        return angle
-    rate = np.gradient(low_pass(angle, 5.0, rate_hz=GRID_HZ))
-    rate -= rate.mean()
+        across = limb.turning - np.sum(limb.turning * limb.up, axis=0) * limb.up
+        tipping += across @ across.T
+    axis = np.linalg.eigh(tipping)[1][:, -1]
+    ahead = _unit(np.cross(axis - (axis @ neutral.up) * neutral.up, neutral.up))
+    if not signed:
+        return ahead
+    rates = []
+    for limb in limbs:
+        rate = np.gradient(low_pass(_angle_deg(limb, neutral, ahead), 5.0, rate_hz=GRID_HZ))
+        rates.append(rate - rate.mean())
+    rate = np.concatenate(rates)
     skew = float(np.mean(rate**3) / np.mean(rate**2) ** 1.5)
-    return None if abs(skew) < p.least_skew else angle * np.sign(skew)
+    return None if abs(skew) < p.least_skew else ahead * np.sign(skew)
+
+
+def _angle_deg(limb: Segment, neutral: Neutral, ahead: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) flexion of a limb from its neutral."""
+    angle: NDArray[np.float64] = np.degrees(np.arctan2(ahead @ limb.up, neutral.up @ limb.up))
+    return angle
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    unit: NDArray[np.float64] = vector / np.linalg.norm(vector)
+    return unit
 
 
 def _swings(
@@ -271,12 +320,11 @@ def _coupling(angle: NDArray[np.float64], stride: float) -> float:
     return float(min(1.0, own.std() / max(whole.std(), 1e-9)))
 
 
-def _pelvis(walk: LimbWalk, pelvis: Segment, neutral: Neutral) -> dict[str, list[float]]:
+def _pelvis(
+    walk: LimbWalk, pelvis: Segment, neutral: Neutral, ahead: NDArray[np.float64]
+) -> dict[str, list[float]]:
     """Trunk on pelvis by stride: mean flexion, range of lateral bend and of rotation."""
-    up, forward = neutral.up, neutral.forward
-    assert forward is not None  # noqa: S101 - the caller has looked
-    ahead = forward - (forward @ up) * up
-    ahead /= np.linalg.norm(ahead)
+    up = neutral.up
     left = np.cross(up, ahead)
     p_up = np.stack((ahead @ pelvis.up, left @ pelvis.up, up @ pelvis.up))
     trunk = walk.trunk_up

@@ -320,6 +320,20 @@ SWAY: Final = Table(
         Column("frequency_hz", "float32", "Hz", "frequency of circling that makes that way"),
     ),
 )
+EXTRA_SENSORS: Final = Table(
+    "extra_sensors",
+    "one figure of the walking of a local day, from a sensor at a thigh, a wrist or the pelvis",
+    (
+        _START,
+        _END,
+        Column("kind", "string", "", "the figure; docs/gait.md, Extra sensors"),
+        Column("unit", "string", "", "degree, % or 1 (a share)"),
+        Column("value", "float32", "see unit", "mean over strides"),
+        Column("low", "float32", "see unit", "lower end of its 95 % interval"),
+        Column("high", "float32", "see unit", "upper end of its 95 % interval"),
+        Column("strides", "int32", "strides", "how many it rests on"),
+    ),
+)
 STEPS: Final = Table(
     "steps",
     "one step of a walking bout",
@@ -425,6 +439,7 @@ RESULTS: Final = (
     STEPS,
     RESPIRATION,
     SWAY,
+    EXTRA_SENSORS,
     SYMPTOMS,
     DAYS,
 )

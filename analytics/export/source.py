@@ -18,6 +18,7 @@ from analytics.export.piece import Progress
 from analytics.export.subject import Subject
 from analytics.export.tables import (
     days_table,
+    extra_sensors_table,
     items_table,
     raw_table,
     steps_table,
@@ -148,6 +149,9 @@ class Source:
         for kind, table in ITEM_TABLES:
             yield table, items_table(begun[kind], table)
         yield dictionary.STEPS, steps_table(begun["walking_bout"])
+        of_days = read("extra_sensors", start_ns, end_ns)
+        here = [result for result in of_days if start_ns <= result.start_ns]
+        yield dictionary.EXTRA_SENSORS, extra_sensors_table(here)
         yield dictionary.SYMPTOMS, symptoms_table(subject.diary(start_ns, end_ns))
         if (start_ns, end_ns) == (day.start_ns, day.end_ns):
             runs = [replace(minute, body=runs_of(minute.body)) for minute in minutes]

@@ -79,6 +79,16 @@ def items_table(items: Iterable[Result], table: Table) -> pa.Table:
     return _from_rows(rows, table)
 
 
+def extra_sensors_table(days: Iterable[Result]) -> pa.Table:
+    """One row per figure of each day."""
+    rows = [
+        {**sign, "start_utc": day.start_ns, "end_utc": day.end_ns}
+        for day in days
+        for sign in day.body["signs"]
+    ]
+    return _from_rows(rows, dictionary.EXTRA_SENSORS)
+
+
 def steps_table(bouts: Iterable[Result]) -> pa.Table:
     """One row per step of the walking bouts."""
     rows = [

@@ -105,9 +105,10 @@ class Result:
     a movement or an episode is one result each."""
 
     kind: str
-    """timeline, timeline_runs, movement, slouch_episode, walking_bout, gait_sign, respiration,
-    sway, quality, day_sum. A timeline_runs is the short form of the timeline of the same minute:
-    posture, slouched and worn as runs, so that days are read quickly."""
+    """timeline, timeline_runs, movement, slouch_episode, walking_bout, respiration, sway,
+    extra_sensors (one a local day), quality, day_sum. A timeline_runs is the short form of the
+    timeline of the same minute: posture, slouched and worn as runs, so that days are read
+    quickly."""
     start_ns: int
     end_ns: int
     body: Mapping[str, Any]

@@ -64,11 +64,13 @@ def test_a_day_is_pooled_from_its_results() -> None:
     assert signs["sway_rms_deg"].value == 0.5
     assert "trunk_sway_lateral_deg" not in signs
     assert set(signs) <= set(SIGNS)
-    assert breathing_coverage(signs, {"lying_left": 8.0, "sitting": 2.0}) == {
-        "lying": 0.25,
-        "sitting": 0.5,
-    }
-    assert breathing_coverage({}, None) == {"lying": None, "sitting": None}
+    coverage = breathing_coverage(signs, {"lying_left": 8.0, "sitting": 2.0, "walking": None})
+    shares = {kind: found.share for kind, found in coverage.items()}
+    assert shares == {"breaths_per_min_lying": 0.25, "breaths_per_min_sitting": 0.5}
+    days = [coverage["breaths_per_min_lying"], *breathing_coverage({}, None).values()]
+    assert [day.share for day in days] == [0.25, None, None]
+    unanswered = breathing_coverage({}, {"lying_left": 12.0})["breaths_per_min_lying"]
+    assert (days[0] + unanswered).share == 0.1
 
 
 def test_without_a_known_walk_lengths_are_a_trend() -> None:
