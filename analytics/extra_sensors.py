@@ -38,8 +38,9 @@ _NEEDED: Final = {"accel", "gyro"}
 
 
 def place_of(day: Day) -> tuple[int, int]:
-    """Where in a day its result begins: [start, end), in which nothing else begins."""
-    return day.start_ns + 1, day.start_ns + 2
+    """Where in a day its result begins: [start, end), in which nothing else begins; a whole
+    microsecond, as many readers of an export have no shorter ones."""
+    return day.start_ns + 1000, day.start_ns + 1001
 
 
 def extra_sensors(clinic: Clinic, wearer: str) -> list[Sensor]:
