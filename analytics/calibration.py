@@ -19,8 +19,9 @@ from analytics.detect.guided import Guided, GuidedSamples, GuidedStep, guide
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.known_walk import scale_of_walk
-from analytics.pipeline import Pipeline, SensorContext
+from analytics.pipeline import Pipeline
 from analytics.result import MINUTE_S
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import Calibration, calibrate
 from analytics.store.base import Samples, Store
 from analytics.store.clinic import Clinic

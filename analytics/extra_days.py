@@ -15,8 +15,8 @@ from typing import Final
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.extra_sensors import KIND, ExtraDay, extra_sensors, place_of
-from analytics.pipeline import SensorContext
 from analytics.result import provenance
+from analytics.sensor_context import SensorContext
 from analytics.store.arrivals import Arrival
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic

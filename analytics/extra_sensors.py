@@ -22,8 +22,8 @@ from analytics.detect.limbs import LIMBS, Neutral, Samples, neutral_of
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.limbs import TRUNK, SteadyWalk, signs_of_limbs
-from analytics.pipeline import SensorContext
 from analytics.result import sign_body
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import ForwardSource, sensor_axis
 from analytics.store.archive import checksum_of_batches
 from analytics.store.base import MAX_BATCH_NS, Result, Store

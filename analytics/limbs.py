@@ -20,7 +20,7 @@ from analytics.detect.limbs import (
     limb_signs,
     segment_of,
 )
-from analytics.pipeline import SensorContext
+from analytics.sensor_context import SensorContext
 
 _AROUND_NS: Final = SECOND_NS // 2
 _LONGEST_S: Final = 300

@@ -17,9 +17,10 @@ from analytics.detect.limbs import Samples as LimbSamples
 from analytics.detect.parameters import Parameters
 from analytics.known_walk import scale_of_walk
 from analytics.limbs import TRUNK, SteadyWalk, signs_of_limbs
-from analytics.pipeline import Pipeline, SensorContext
+from analytics.pipeline import Pipeline
 from analytics.recording import Header, Recording, Samples
 from analytics.result import document, sign_body
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import Calibration, calibrate
 
 

@@ -27,7 +27,7 @@ from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
 from analytics.detect.site import Site
 from analytics.detect.slouch import OBSERVABLE_AT, REPEATABLE_DEG
 from analytics.exposure.timeline import runs_of
-from analytics.pipeline import SensorContext
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import Calibration
 from analytics.store.base import Provenance, Result
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from analytics.detect.findings import SECOND_NS, Findings, join
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
-from analytics.pipeline import Pipeline, SensorContext
+from analytics.outlook import Outlook
+from analytics.pipeline import Pipeline
 from analytics.result import MINUTE_S, provenance, results
+from analytics.sensor_context import SensorContext
 from analytics.store.base import Store
 
 MINUTE_NS = MINUTE_S * SECOND_NS
@@ -50,8 +53,9 @@ class Track:
         self._later = list(contexts[1:])
         self._made_by = provenance(parameters)
         self._store = store
-        self._pipeline = Pipeline(self.context, parameters)
+        self._begin()
         self._kept: Findings | None = None
+        self._has_written = False
         self._written_ns = key.day.end_ns
         """End of what the store may hold of an earlier computation and must be replaced."""
 
@@ -61,7 +65,17 @@ class Track:
         while self._later and self._later[0][0] < end_ns:
             self._change_over(*self._later.pop(0))
         self._read(end_ns)
+        final, look = self._pipeline.final(), self._outlook.look()
+        if look is None:
+            self._write(final, None)
+        else:
+            mark_ns = look.mark_ns - look.mark_ns % MINUTE_NS
+            self._write(final, look.findings, mark_ns, only_new=final is None and not look.fresh)
+
+    def settle(self) -> None:
+        """Nothing has come for a while: tell all of it as if it ended here."""
         self._write(self._pipeline.final(), self._pipeline.provisional())
+        self._outlook = self._new_outlook()
 
     def finish(self) -> None:
         """The day is over: nothing is provisional any more."""
@@ -72,8 +86,15 @@ class Track:
         self._read(at_ns)
         self._write(self._pipeline.finish(), None)
         self.context = context
-        self._pipeline = Pipeline(context, self.parameters)
+        self._begin()
         self.next_ns = max(self.next_ns, at_ns)
+
+    def _begin(self) -> None:
+        self._pipeline = Pipeline(self.context, self.parameters)
+        self._outlook = self._new_outlook()
+
+    def _new_outlook(self) -> Outlook:
+        return Outlook(self._pipeline, crc32(f"{self.key.wearer}/{self.key.sensor}".encode()))
 
     def _read(self, end_ns: int) -> None:
         for chunk in self._store.iter_samples(
@@ -82,8 +103,15 @@ class Track:
             self._pipeline.push(chunk.t_ns, chunk.values["accel"], chunk.values.get("gyro"))
             self.next_ns = int(chunk.t_ns[-1]) + 1
 
-    def _write(self, final: Findings | None, provisional: Findings | None) -> None:
-        """Replace the results from the first open minute on.
+    def _write(
+        self,
+        final: Findings | None,
+        provisional: Findings | None,
+        mark_ns: int = 0,
+        *,
+        only_new: bool = False,
+    ) -> None:
+        """Replace the results from the first open minute on; only_new: from the minute mark_ns on.
 
         What is final but begins in the minute that is still open is kept and written again, so
         that a minute is always replaced as a whole.
@@ -92,17 +120,22 @@ class Track:
         found = join(part for part in (settled, provisional) if part is not None)
         if found is None:
             return
-        start_ns = found.start_ns - found.start_ns % MINUTE_NS
-        if self._kept is None:  # the first word on this day replaces all that was said before
+        parts = [found]
+        if found.start_ns < mark_ns < found.end_ns:
+            parts = [found.before(mark_ns), found.since(mark_ns)]
+        if only_new:
+            parts = parts[-1:]
+        start_ns = parts[0].start_ns - parts[0].start_ns % MINUTE_NS
+        if not self._has_written:  # the first word on this day replaces all that was said before
             start_ns = min(start_ns, self.key.day.start_ns)
         end_ns = -(-found.end_ns // MINUTE_NS) * MINUTE_NS
         self._store.write_results(
             self.key.wearer,
             start_ns,
             max(end_ns, self._written_ns),
-            results(found, self.context),
+            [result for part in parts for result in results(part, self.context)],
             self._made_by,
         )
-        self._written_ns = end_ns
+        self._written_ns, self._has_written = end_ns, True
         if settled is not None:
             self._kept = settled.since(settled.end_ns - settled.end_ns % MINUTE_NS)

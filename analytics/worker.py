@@ -30,7 +30,7 @@ from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.extra_days import ExtraDays
 from analytics.extra_sensors import ExtraDay
-from analytics.pipeline import SensorContext
+from analytics.sensor_context import SensorContext
 from analytics.store.archive import checksum_of_batches
 from analytics.store.arrivals import Arrival
 from analytics.store.base import MAX_BATCH_NS, PRESENT, Store, StoreError
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 SETTLED_S = 60.0
 """A day is summed up when nothing has come for so long: any write drops its sum, and the pages
 read a day that has none as it is."""
+SILENT_S = 5.0
+"""When nothing has come for so long, what is open is computed once as if it ended there."""
 SUMMED_DAYS = 400
 """So many days back sums are made again where there are none (an older version wrote the results,
 or the worker was ended before it could)."""
@@ -76,6 +78,13 @@ class _Running:
     cost_s: float
     changed_s: float
     """When results were last written that are not in the day's sum; infinite: all are."""
+    settled: bool = False
+    """Whether all is told of what has come."""
+
+    def advance(self, end_ns: int) -> None:
+        """See `Track.advance`."""
+        self.track.advance(end_ns)
+        self.changed_s, self.settled = time.monotonic(), False
 
 
 class Worker:
@@ -135,6 +144,7 @@ class Worker:
                     put_off |= {item.id for item in part}
         self._retire()
         put_off -= self._look_at_extra_sensors()
+        self._settle()
         self._sum_up(idle=not arrivals)
         self._grouped.flush()
         done = [item.id for item in arrivals if item.id not in put_off]
@@ -178,13 +188,11 @@ class Worker:
         newest_ns = max(item.end_ns for item in arrivals)
         if running is not None and running.setup == self._setup(key):
             if not any(_comes_late(item, running) for item in arrivals):
-                running.track.advance(newest_ns)
-                running.changed_s = time.monotonic()
+                running.advance(newest_ns)
                 return True
             pause_s = REPEAT_SHARE * running.cost_s
             if time.monotonic() - running.rebuilt_s < pause_s:
-                running.track.advance(newest_ns)
-                running.changed_s = time.monotonic()
+                running.advance(newest_ns)
                 return False
         return self._rebuild(key)
 
@@ -194,8 +202,11 @@ class Worker:
         parameters = self._parameters_of(key.wearer)
         track = Track(key, self._store, self._contexts(key, setup, parameters), parameters)
         track.advance(key.day.end_ns)
+        track.settle()
         ended_s = time.monotonic()
-        self._running[key] = _Running(track, setup, ended_s, ended_s - begun_s, ended_s)
+        self._running[key] = _Running(
+            track, setup, ended_s, ended_s - begun_s, ended_s, settled=True
+        )
         return True
 
     def basis(self, wearer: str, day: Day) -> str | None:
@@ -234,6 +245,13 @@ class Worker:
             self._running.pop(key).track.finish()
             keep_day(self._store, key.wearer, key.day)
             self._extra.again(key.wearer, key.day)
+
+    def _settle(self) -> None:
+        now_s = time.monotonic()
+        for running in self._running.values():
+            if not running.settled and now_s - running.changed_s > SILENT_S:
+                running.track.settle()
+                running.settled = True
 
     def _sum_up(self, *, idle: bool) -> None:
         """One day at most: a tick stays short."""

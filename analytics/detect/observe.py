@@ -129,6 +129,47 @@ def observe(
     )
 
 
+def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observations:
+    """All seconds of some frames, without context and with nothing but what their posture is told
+    from: no steps, breaths or stands, and bends and dips only where a height change may be part of
+    one."""
+    motion = motion_of(frames)
+    walking = walking_seconds(frames, parameters.walking)
+    heave = None
+    if walking.any():
+        heave = heave_of(motion, parameters.dips)
+        walking &= ~heave.dominant
+    inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
+    offset = motion.first_s * MOTION_HZ
+    rises = [] if site.slow else pulses(motion, inside, parameters.pulses)
+    sinks: list[Dip] = []
+    turns: list[Excursion] = []
+    if rises:
+        turns = excursions(
+            motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
+        )
+        if site.gyro:
+            heave = heave or heave_of(motion, parameters.dips)
+            sinks = dips(motion, heave, inside, parameters.dips)
+    return Observations(
+        first_s=frames.first_s,
+        up_by_second=frames.up_by_second(),
+        walking=walking,
+        still=np.zeros(frames.seconds, bool),
+        rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
+        up=motion.up,
+        step_ns=np.empty(0, np.int64),
+        regularity=np.full(frames.seconds, np.nan),
+        strides=StrideWindows.none(),
+        activity=motion.activity,
+        pulses=tuple(p.shifted(offset) for p in rises),
+        dips=tuple(d.shifted(offset) for d in sinks),
+        excursions=tuple(e.shifted(offset) for e in turns),
+        breaths=(),
+        stands=(),
+    )
+
+
 def joined(parts: Sequence[Observations]) -> Observations:
     """Consecutive observations as one."""
     if len(parts) == 1:

@@ -16,8 +16,11 @@ from scipy.spatial.transform import Rotation
 
 from analytics.detect.findings import Findings, Posture, join
 from analytics.offline import context_of
-from analytics.pipeline import BLOCK_S, CONTEXT_S, Pipeline, SensorContext
+from analytics.outlook import Outlook
+from analytics.pipeline import Pipeline
 from analytics.recording import read_recording
+from analytics.segment import BLOCK_S, CONTEXT_S
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import calibrate
 from tests.analytics.signals import Wearer, busy_day, played
 
@@ -66,12 +69,13 @@ def whole(context: SensorContext, samples: Samples) -> Findings:
 def cut(context: SensorContext, samples: Samples, cuts: list[int], *, look: bool) -> Findings:
     t_ns, accel, gyro = samples
     pipeline, drained = Pipeline(context), []
+    outlook = Outlook(pipeline, 7)
     for start, stop in pairwise(sorted({0, len(t_ns), *cuts})):
         pipeline.push(
             t_ns[start:stop], accel[start:stop], None if gyro is None else gyro[start:stop]
         )
         if look:
-            pipeline.live()
+            outlook.look()
             pipeline.provisional()
             drained.append(pipeline.final())
     drained.append(pipeline.finish())
@@ -245,33 +249,9 @@ def test_findings_become_final_in_bounded_time() -> None:
         pipeline.push(t_ns[start:stop], accel[start:stop], gyro[start:stop])
         part = pipeline.final()
         final_s = part.end_ns / 1e9 if part else final_s
-        live = pipeline.live()
-        assert live is not None
-        assert live.at_ns >= t_ns[stop - 1] - 10**9
         # two blocks and a context, an open bout and the whole minute
         assert stop / 50 - final_s <= 2 * BLOCK_S + 2 * CONTEXT_S + 60 + 90
     assert final_s > 600
-
-
-def test_live_says_slouched_soon_after_the_threshold_is_crossed(busy: Samples) -> None:
-    t_ns, accel, gyro = busy
-    assert gyro is not None
-    pipeline = Pipeline(context_for(busy))
-    flexed_s = None
-    fed = 0
-    found = whole(context_for(busy), busy)
-    (episode,) = found.slouch_episodes
-    begin = int(episode.start_ns // 20_000_000)
-    for stop in range(begin - 100, begin + 500, 50):
-        pipeline.push(t_ns[fed:stop], accel[fed:stop], gyro[fed:stop])
-        fed = stop
-        live = pipeline.live()
-        assert live is not None
-        if live.slouched:
-            flexed_s = (stop - begin) / 50
-            break
-    assert flexed_s is not None
-    assert flexed_s <= 2.0
 
 
 def test_clock_time_does_not_matter(busy: Samples) -> None:
@@ -351,7 +331,7 @@ def test_without_any_reference_postures_stay_unknown() -> None:
 def test_an_empty_stream_finds_nothing() -> None:
     samples = played(busy_day().script())
     pipeline = Pipeline(context_for(samples))
-    assert pipeline.live() is None
+    assert Outlook(pipeline, 0).look() is None
     assert pipeline.provisional() is None
     assert pipeline.final() is None
     assert pipeline.finish() is None

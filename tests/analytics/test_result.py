@@ -18,8 +18,8 @@ from analytics.detect.findings import (
     WalkingBout,
 )
 from analytics.detect.parameters import ALGORITHM_VERSION, Parameters
-from analytics.pipeline import SensorContext
 from analytics.result import document, observable, provenance, results
+from analytics.sensor_context import SensorContext
 from analytics.signal.calibration import SlouchRange, calibrate
 
 NOTHING = (np.empty(0, np.int64), np.empty((0, 3)), None)

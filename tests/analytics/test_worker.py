@@ -95,6 +95,14 @@ def hold(clinic: Clinic, day: SyntheticDay) -> None:
     clinic.add_hold(Hold("demo", "trunk", begin, end, day.metadata["reference_posture"], "mark"))
 
 
+def settle(worker: Worker) -> None:
+    """As when nothing has come for a while."""
+    for running in worker._running.values():
+        running.changed_s = -np.inf
+    worker._settle()
+    worker._grouped.flush()
+
+
 def found(store: EmbeddedStore) -> list[Result]:
     kinds = ("timeline", "timeline_runs", "movement", "slouch_episode", "walking_bout")
     return [result for kind in kinds for result in store.read_results("demo", kind, *ALL_TIME)]
@@ -149,6 +157,7 @@ def test_live_ticks_end_in_the_same_results(
     for at in range(first, len(items), group):
         arrive(store, clinic, items[at : at + group])
         worker.tick()
+    settle(worker)
     assert found(store) == expected
     assert clinic.arrivals() == []
 
@@ -165,6 +174,7 @@ def test_a_hold_that_is_told_before_its_samples_come_is_used_whole(
         worker.tick()
         for running in worker._running.values():
             running.cost_s = 0.0  # nothing is put off in this test
+    settle(worker)
     assert found(store) == expected
 
 
@@ -182,6 +192,7 @@ def test_late_and_shuffled_arrivals_end_in_the_same_results(
         for running in worker._running.values():
             running.cost_s = 0.0  # nothing is put off in this test
     worker.tick()
+    settle(worker)
     assert clinic.arrivals() == []
     assert found(store) == expected
 

@@ -34,7 +34,8 @@ def analyse_hours(hours: int) -> dict[str, float]:
     """Seconds and peak memory of analysing `hours` of the same hour again and again."""
     import resource
 
-    from analytics.pipeline import Pipeline, SensorContext
+    from analytics.pipeline import Pipeline
+    from analytics.sensor_context import SensorContext
     from analytics.signal.calibration import calibrate
 
     accel, gyro, metadata = an_hour()

@@ -1,0 +1,137 @@
+"""What is known of now: exact once a minute, and since then by a glance at the newest seconds.
+
+Once a minute, at the outlook's own second of it, everything that is still open is computed as if
+the stream had ended there. Between two such marks only the rows of the new seconds are told, from
+the newest minute or two, in the posture that the mark found: events and episodes wait for the next
+mark. So a second costs the same however much is open, and what is told depends on the samples
+alone, not on when it is looked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from analytics.block_findings import BlockState
+from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline, join
+from analytics.detect.interpret import PostureState
+from analytics.detect.observe import glance
+from analytics.detect.path import State
+from analytics.detect.slouch import SlouchState
+from analytics.pipeline import Pipeline
+from analytics.segment import Segment
+from analytics.signal.wear import still_seconds, worn_seconds
+
+EVERY_S: Final = 60
+BACK_S: Final = 30
+"""The glance begins so long before the mark: a movement over it is seen whole."""
+_STATES: Final = {
+    Posture.SITTING: State.SIT,
+    Posture.STANDING: State.STAND,
+    Posture.WALKING: State.STAND,
+    **{posture: State.LIE for posture in Posture if posture.name.startswith("LYING")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What would follow the final findings, as far as it is known."""
+
+    findings: Findings
+    mark_ns: int
+    """What lies before stays as it is until the next mark."""
+    fresh: bool
+    """True when it is not what the last look told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The present as it was computed last."""
+
+    at_s: int
+    next_s: int
+    """First second that was not final enough to be observed then."""
+    segment: Segment
+    """The one it was computed of."""
+    ahead: Segment
+    """Its copy, ended at at_s."""
+    findings: Findings | None
+
+    @property
+    def line(self) -> Timeline | None:
+        """Rows that end at the mark."""
+        line = self.findings.timelines[-1] if self.findings and self.findings.timelines else None
+        return line if line is not None and line.first_s + len(line) == self.at_s else None
+
+
+class Outlook:
+    """Looks at one pipeline. Not thread-safe."""
+
+    def __init__(self, pipeline: Pipeline, second: int) -> None:
+        """second: of the minute, at which everything is computed; other wearers have others, so
+        that they do not all cost at once."""
+        self._pipeline = pipeline
+        self._second = second % EVERY_S
+        self._mark: _Mark | None = None
+
+    def look(self) -> Look | None:
+        """The present; None when nothing is open."""
+        segment = self._pipeline.segment
+        if segment.end_s is None:
+            self._mark = None
+            found = self._pipeline.provisional()
+            return None if found is None else Look(found, found.end_ns, fresh=True)
+        at_s = segment.end_s - (segment.end_s - self._second) % EVERY_S
+        mark, fresh = self._mark, False
+        if mark is None or not _holds(mark, segment, at_s):
+            ahead = segment.ahead(at_s)
+            found = self._pipeline.if_ended(ahead)
+            mark = self._mark = _Mark(at_s, segment.next_s, segment, ahead, found)
+            fresh = True
+        parts = [] if mark.findings is None else [mark.findings]
+        line = _glance(segment, mark)
+        if line is not None:
+            end_ns = (line.first_s + len(line)) * SECOND_NS
+            parts.append(Findings(line.first_s * SECOND_NS, end_ns, timelines=(line,)))
+        found = join(parts)
+        return None if found is None else Look(found, at_s * SECOND_NS, fresh)
+
+
+def _holds(mark: _Mark, segment: Segment, at_s: int) -> bool:
+    same = mark.segment is segment and mark.next_s == segment.next_s
+    return same and mark.at_s == at_s
+
+
+def _glance(segment: Segment, mark: _Mark) -> Timeline | None:
+    """Rows from the mark on."""
+    frames = segment.newest_frames(mark.at_s - BACK_S, mark.ahead.bias)
+    new = max(0, mark.at_s - frames.first_s)
+    if frames.seconds <= new:
+        return None
+    p, site, line = segment.parameters, segment.context.site, mark.line
+    seen = glance(frames, site=site, parameters=p)
+    state, slouching = _state_at(mark, seen.first_s)
+    worn = np.ones(seen.seconds, bool)
+    if line is not None and line.posture[-1] == Posture.NOT_WORN:
+        worn[new:] = worn_seconds(still_seconds(seen.up_by_second, p.wear)[new:], True, p.wear)
+    seen, reading = segment.reader.read(seen, seen.first_s + seen.seconds, state)
+    return segment.reader.timeline(seen, reading, worn, slouching).part(new, seen.seconds)
+
+
+def _state_at(mark: _Mark, first_s: int) -> tuple[BlockState, SlouchState]:
+    """What the mark knew of the second before first_s."""
+    known = mark.ahead.state
+    state = BlockState(
+        known.neutral,
+        PostureState(walking_up=known.posture.walking_up, walking_s=known.posture.walking_s),
+    )
+    slouching, line = SlouchState(), mark.line
+    if line is not None and line.first_s < first_s:
+        row = first_s - line.first_s - 1
+        state.posture.state = _STATES.get(Posture(int(line.posture[row])))
+        state.posture.lying = state.posture.state is State.LIE
+        state.posture.rhythm_s = max(0, known.posture.rhythm_s - (mark.at_s - first_s))
+        slouching.slouched = bool(line.slouched[row] == 1)
+    return state, slouching

@@ -1,0 +1,143 @@
+"""A stretch of a sensor's stream without long gaps: samples in, findings of whole blocks out.
+
+Samples become 50 Hz readings at once. What can be seen in them is observed in blocks that are
+aligned to absolute time, each with a fixed context on both sides; what it means is read from one
+block with the next one known.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.block_findings import BlockReader, BlockState
+from analytics.detect.findings import Findings
+from analytics.detect.observe import Observations, observe
+from analytics.detect.parameters import Parameters
+from analytics.sensor_context import SensorContext
+from analytics.signal.frames import Frames, Readings, joined
+from analytics.signal.neutral import NeutralState
+from analytics.signal.orientation import Bias, frames_of
+from analytics.signal.stream import ReadingStream
+
+BLOCK_S: Final = 480
+"""Results become final in such pieces; a multiple of the minute that the store keeps together."""
+CONTEXT_S: Final = 30
+"""What a block sees before and after itself; longer than any movement and its surroundings."""
+LEAD_S: Final = 15
+"""More of the past, from which orientation is told and nothing else."""
+
+
+class Segment:
+    """Findings gather in `done`. Not thread-safe."""
+
+    def __init__(
+        self, context: SensorContext, parameters: Parameters, neutral: NeutralState
+    ) -> None:
+        """neutral: goes on over gaps, a sensor may slip while it is taken off; is kept up to
+        date."""
+        self.context, self.parameters = context, parameters
+        self.done: list[Findings] = []
+        self.bias = Bias.of(context.calibration)
+        self.state = BlockState(neutral)
+        self.next_s = 0
+        """First second that is not yet observed."""
+        self.reader = BlockReader(context, parameters)
+        self._stream = ReadingStream(
+            has_gyro=context.has_gyro,
+            rate_hz=context.rate_hz,
+            calibration=context.calibration,
+            grid=parameters.grid,
+        )
+        self._readings: list[Readings] = []
+        self._seen: list[Observations] = []
+        """Observed, but not yet read."""
+
+    @property
+    def end_s(self) -> int | None:
+        """End of the last whole second; None before the first reading."""
+        return self._readings[-1].end_s if self._readings else None
+
+    def push(self, t_ns: NDArray[np.int64], values: NDArray[np.floating]) -> None:
+        """Finite samples, (3 or 6, n) in sensor axes, without a long gap."""
+        new = self._stream.push(t_ns, values)
+        if new is None:
+            return
+        if not self._readings:
+            self.next_s = new.first_s
+        self._readings.append(new)
+        while self._readings[-1].end_s >= self._block_end() + CONTEXT_S:
+            self._observe(self._block_end())
+            self._read(least_ahead=1)
+
+    def run_out(self) -> None:
+        """Observe and read up to the newest sample; the last second is filled up."""
+        if not self._readings:
+            return
+        self._readings = [joined(self._readings).whole_seconds()]
+        end_s = self._readings[-1].end_s
+        while self.next_s < end_s:
+            self._observe(min(self._block_end(), end_s))
+            self._read(least_ahead=1)
+        self._read(least_ahead=0)
+
+    def close(self) -> None:
+        """Run out and end the episodes that are open."""
+        self.run_out()
+        if self._readings:
+            self.done.append(self.reader.closing(self.next_s, self.state))
+        self._readings = []
+
+    def ahead(self, until_s: int | None = None) -> Segment:
+        """A copy that may run on without touching this one; until_s: it knows nothing of what came
+        later."""
+        ahead = copy.copy(self)
+        ahead.bias, ahead.state = copy.deepcopy((self.bias, self.state))
+        ahead.done, ahead._seen = list(self.done), list(self._seen)
+        ahead._readings = list(self._readings)
+        if until_s is not None and self._readings:
+            known = joined(self._readings).part(self._readings[0].first_s, until_s)
+            ahead._readings = [known] if known.seconds else []
+        return ahead
+
+    def settled_s(self, end_s: int) -> int:
+        """Second before which nothing that is still to come can start; end_s: of what was read."""
+        if not self._readings:
+            return end_s
+        read_s = self._seen[0].first_s if self._seen else self.next_s
+        return min([read_s - CONTEXT_S, *self.state.open_since()]) - CONTEXT_S // 2
+
+    def newest_frames(self, start_s: int, bias: Bias) -> Frames:
+        """Frames from start_s (not before the block that is open, less its context) to the newest
+        sample, the last second filled up; orientation is told from up to LEAD_S more."""
+        parts = [r for r in self._readings if r.end_s + 1 >= start_s - LEAD_S]
+        view = joined(parts).part(start_s - LEAD_S, None).whole_seconds()
+        return self._frames(view, copy.copy(bias)).part(start_s, None)
+
+    def _frames(self, view: Readings, bias: Bias) -> Frames:
+        return frames_of(view, self.context.calibration.rotation, bias)
+
+    def _block_end(self) -> int:
+        return (self.next_s // BLOCK_S + 1) * BLOCK_S
+
+    def _observe(self, stop_s: int) -> None:
+        """Observe [next_s, stop_s) with the context that there is."""
+        start_s = self.next_s
+        readings = joined(self._readings)
+        view = readings.part(start_s - CONTEXT_S - LEAD_S, stop_s + CONTEXT_S).whole_seconds()
+        frames = self._frames(view, self.bias).part(start_s - CONTEXT_S, None)
+        site = self.context.site
+        self._seen.append(observe(frames, start_s, stop_s, site=site, parameters=self.parameters))
+        self.next_s = stop_s
+        self._readings = [readings.part(stop_s - CONTEXT_S - LEAD_S, None)]
+
+    def _read(self, *, least_ahead: int) -> None:
+        """Read the observed blocks that have so many blocks ahead of them and a settled wear."""
+        while len(self._seen) > least_ahead:
+            if least_ahead and not self.reader.is_decided(self._seen, self.state):
+                return
+            self.done.append(self.reader.first(self._seen, self.state))
+            self._seen = self._seen[1:]
