@@ -59,13 +59,7 @@ class Row:
 def show(wearer: str) -> ResponseReturnValue:
     """The steps, and the calibrations that were made."""
     view_log().page(current_user.name, [wearer], "calibration")
-    zone = zone_of(wearer)
-    made = [
-        (local(found.valid_from_ns, zone), found.version, QUALITIES.get(found.quality or ""))
-        for found in clinic().calibrations(wearer)
-        if found.valid_from_ns is not None
-    ]
-    return render_template("calibration.html", made=made, **_now(wearer))
+    return render_template("calibration.html", **_now(wearer))
 
 
 @blueprint.get("/steps")
@@ -136,7 +130,14 @@ def _now(wearer: str) -> dict[str, Any]:
     now_ns, found = readings().clock_ns(), _newest(wearer)
     done = {step.step: step for step in found.steps} if found else {}
     rows = [_row(step, done.get(step), now_ns) for step in CALIBRATION_STEPS]
+    zone = zone_of(wearer)
+    made = [
+        (local(found.valid_from_ns, zone), found.version, QUALITIES.get(found.quality or ""))
+        for found in clinic().calibrations(wearer)
+        if found.valid_from_ns is not None
+    ]
     return {
+        "made": made,
         "wearer": wearer,
         "rows": rows,
         "pending": any(row.state in {"ready", "running", "checking"} for row in rows),

@@ -45,6 +45,8 @@ class Case:
     """share of days without wear, in runs, and of days without an answer"""
     weekly: float = 0.0
     """workday effect on all exposures and on pain, in standard deviations"""
+    skewed: bool = False
+    """exposures are lognormal: mostly little, now and then very much; the link is to the logarithm"""
     lags: tuple[str, ...] | None = (SAME_DAY,)
 
 
@@ -78,6 +80,8 @@ def person(case: Case, rng: np.random.Generator) -> tuple[Exposures, Pain, float
     amount, pain = amount[:, BURN_IN:], pain[BURN_IN:]
     workday = (np.arange(n) % 7 < 5).astype(float)
     amount, pain = amount + case.weekly * workday, pain + case.weekly * workday
+    if case.skewed:
+        amount = np.exp(amount)
     worn = np.full(n, 840.0)
     if case.missing:
         amount[:, _runs(n, case.missing, rng)] = np.nan
@@ -137,6 +141,8 @@ def tables(people: int, say: bool) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     nulls = [(d, m, "", {}) for d in (28, 60, 90) for m in (0.5, 0.8)]
     nulls += [
+        (28, 0.6, "weekly rhythm", {"weekly": 1.0}),
+        (60, 0.6, "skewed exposures", {"skewed": True}),
         (60, 0.6, "20 % missing", {"missing": 0.2}),
         (90, 0.6, "20 % missing", {"missing": 0.2}),
         (90, 0.6, "weekly rhythm", {"weekly": 1.0}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atanh, ceil
 from typing import Final
 
@@ -114,7 +114,7 @@ def associate(
             {REVERSE: daily_design(exposures, pain, REVERSE, p)},
             exposures,
             _shifts(exposures.days, p.reverse_permutations, p),
-            p,
+            replace(p, other_way_share=0.5),
         )
         if beside
         else (),
@@ -133,19 +133,24 @@ def _shifts(days: int, most: int, p: AssociationParameters) -> Shifts:
 def _answers(
     chosen: dict[str, Design], exposures: Exposures, shifts: Shifts, p: AssociationParameters
 ) -> tuple[TriggerAnswer, ...]:
-    """Max-statistic over everything in `chosen`: one shift moves all triggers and lags alike."""
+    """Max-statistic over everything in `chosen`: one shift moves all triggers and lags alike.
+
+    Every shift counts as it is and mirrored, more exposure for less: without a link a score is as
+    likely as its opposite.
+    """
     fits = {lag: fit_shifts(design, shifts) for lag, design in chosen.items()}
     if not fits:
         return ()
-    scores = np.abs(np.concatenate([each.score for each in fits.values()], axis=1))
+    strengths = {lag: _strengths(each.score, p) for lag, each in fits.items()}
+    together = np.concatenate(list(strengths.values()), axis=1)
     with np.errstate(invalid="ignore"):
-        highest = np.fmax.reduce(scores, axis=1)
-    tests = max(int(np.isfinite(scores[0]).sum()), 1)
+        highest = np.fmax.reduce(together, axis=1)
+    tests = max(int(np.isfinite(together[0]).sum()), 1)
     found = []
     for lag, each in fits.items():
         spread = _spread(chosen[lag], exposures.days)
         for t, trigger in enumerate(exposures.triggers):
-            own = np.abs(each.score[:, t])
+            own = strengths[lag][:, t]
             single, family = _share(own, own[0]), _share(highest, own[0])
             n = int(each.n[0, t])
             enough = exposures.days >= p.min_days and n >= p.min_days
@@ -181,6 +186,16 @@ def _verdict(
     return NOT_FOUND if missing is None else NOT_ENOUGH
 
 
+def _strengths(scores: Floats, p: AssociationParameters) -> Floats:
+    """(P, T) scores -> (2 P, T), mirrored ones below: the declared direction in full, the other so
+    much less that it takes `other_way_share` of the level."""
+    other, declared = p.other_way_share, 1 - p.other_way_share
+    weight = ndtri(p.alpha * declared) / ndtri(p.alpha * other)
+    both = np.concatenate([scores, -scores])
+    out: Floats = np.where(both < 0, -weight * both, both)
+    return out
+
+
 def _share(values: Floats, own: float) -> float | None:
     """Share of the shifts that reach the own score; ties count against it."""
     known = values[np.isfinite(values)]
@@ -189,8 +204,8 @@ def _share(values: Floats, own: float) -> float | None:
 
 def answers_needed(tests: int, coefficients: int, p: AssociationParameters) -> int:
     """Answers that find a medium effect with the wanted power, by Fisher's z (Cohen 1988), at a
-    level shared among the tests."""
-    z = -ndtri(p.alpha / tests / 2) + ndtri(p.power)
+    level shared among the tests, in the declared direction."""
+    z = -ndtri(p.alpha * (1 - p.other_way_share) / tests) + ndtri(p.power)
     return ceil(float(z / atanh(p.medium_r)) ** 2 + 3 + coefficients)
 
 

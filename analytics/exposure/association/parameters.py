@@ -12,6 +12,11 @@ class AssociationParameters:
     """Fixed beforehand for everybody: nothing here is chosen by what comes out."""
 
     alpha: float = parameter(0.05, unit="1", reason="share of false alarms over the whole answer")
+    other_way_share: float = parameter(
+        0.2,
+        unit="1",
+        reason="of alpha, kept for less pain with more exposure; triggers are declared to hurt",
+    )
     permutations: int = parameter(
         10_000, unit="1", reason="shifts that are tried; all there are when those are fewer"
     )
@@ -19,7 +24,7 @@ class AssociationParameters:
         1_000, unit="1", reason="the reverse direction decides nothing"
     )
     segment_days: int = parameter(
-        28, unit="d", reason="shifts stay inside segments at least this long, see docs"
+        45, unit="d", reason="shifts stay inside segments at least this long, see docs"
     )
     min_days: int = parameter(
         21, unit="d", reason="with fewer days a shift test can hardly reach 5 %"
