@@ -70,7 +70,7 @@ def _counts(bend: Excursion, site: Site, p: ExcursionParameters, *, seated: bool
     if site.low:
         # a standing pelvis that turns or tilts is the whole body turning, stepping or sitting down
         large = forward and bend.height_deg >= p.standing_pelvis_deg
-        landed = max(bend.jerk_mps3, 0.0 if seated else bend.landing_mps3) > p.max_jerk_mps3
+        landed = max(bend.jerk_mps3, bend.landing_mps3) > p.max_jerk_mps3
         return (large or (site.fixed_low and seated)) and not landed
     if turn and not seated:
         return False  # one sensor cannot tell a twist of the trunk from a turn of the whole body

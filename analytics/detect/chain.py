@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from analytics.detect.lying import Transition
 from analytics.detect.observe import Observations
@@ -20,6 +22,7 @@ from analytics.detect.posture import (
     plain_link,
     pulse_link,
     tilt_evidence,
+    unseen_link,
 )
 from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import Pulse
@@ -76,16 +79,19 @@ class ChainBuilder:
         middles = {(p.start + p.stop) // 2: i for i, p in enumerate(own)}
         walks = self._walks(sorted(middles))
         lying_links = {c.crossing: self._lying_link(c) for c in changes}
-        borders = {*middles, *lying_links, *(tick for walk in walks for tick in walk)}
-        times = sorted(tick for tick in borders if 0 < tick < end)
+        events = {*middles, *lying_links, *(tick for walk in walks for tick in walk)}
+        times = sorted(tick for tick in events if 0 < tick < end)
+        settled = self._settled([0, *times, end])
+        share = _share([0, *times, end], settled)
+        times = sorted([*times, *settled])
         in_walk = np.zeros(end, bool)
         for start, stop in walks:
             in_walk[start:stop] = True
-        plain = plain_link(self.p)
+        plain, unseen = plain_link(self.p), unseen_link(self.site, self.p)
         stretches, links = [], []
         for start, stop in zip([0, *times], [*times, end], strict=True):
             before, after = middles.get(start), middles.get(stop)
-            cost = lying_links.get(start, plain)
+            cost = unseen if start in settled else lying_links.get(start, plain)
             if before is not None:
                 cost = pulse_link(own[before], self.site, self.p)
             links.append(Link(cost, before))
@@ -93,20 +99,27 @@ class ChainBuilder:
                 None if before is None else own[before],
                 None if after is None else own[after],
             )
-            odds = self._odds(start, stop, around, walking=bool(in_walk[(start + stop) // 2]))
+            walking = bool(in_walk[(start + stop) // 2])
+            odds = self._odds(start, stop, around, walking=walking, share=share[start])
             stretches.append(Stretch(start / MOTION_HZ, stop / MOTION_HZ, odds))
         return Chain(stretches, links, list(pulses))
 
     def _odds(
-        self, start: int, stop: int, around: tuple[Pulse | None, Pulse | None], *, walking: bool
+        self,
+        start: int,
+        stop: int,
+        around: tuple[Pulse | None, Pulse | None],
+        *,
+        walking: bool,
+        share: float,
     ) -> NDArray[np.float64]:
-        """(4,) log evidence of one stretch by State."""
+        """(4,) log evidence of one stretch by State; share: how much its angle counts."""
         if self.lying[(start + stop) // 2]:
             return evidence(lying=True, p=self.p)
         calm_start, calm_stop = _calm(start, stop, around)
         up = self.seen.up[:, calm_start:calm_stop].mean(axis=1)
         calm_s = (calm_stop - calm_start) / MOTION_HZ
-        sit = tilt_evidence(up, calm_s, self.neutral, self.p)
+        sit = share * tilt_evidence(up, calm_s, self.neutral, self.p)
         odds = evidence(sit=sit, walking=walking, p=self.p)
         odds[State.CROUCH] += self._crouch((stop - start) / MOTION_HZ, up, sit, around)
         interval = self.calibration.reference_ns
@@ -153,6 +166,30 @@ class ChainBuilder:
                 out.append((start, stop))
         return out
 
+    def _settled(self, events: list[int]) -> set[int]:
+        """Where, between two events, the trunk leaves one angle and settles at another."""
+        p, ups = self.p, self.seen.up_by_second
+        width = p.settle_s
+        n = ups.shape[1] - 2 * width - 1
+        if n <= 0:
+            return set()
+        total = np.cumsum(np.pad(ups, ((0, 0), (1, 0))), axis=1)
+        mean = (total[:, width:] - total[:, :-width]) / width
+        length = np.linalg.norm(mean, axis=0)
+        # a mean of unit vectors is the shorter the more they spread
+        calm = length > np.cos(np.radians(p.settled_spread_deg))
+        before, after = slice(0, n), slice(width + 1, width + 1 + n)
+        cosine = np.einsum("ij,ij->j", mean[:, before], mean[:, after])
+        cosine /= length[before] * length[after]
+        turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+        turned_deg[~(calm[before] & calm[after])] = 0.0
+        peaks, _ = signal.find_peaks(turned_deg, height=p.settled_deg, distance=width)
+        # the middle of the second between the two
+        ticks = (peaks + width) * MOTION_HZ + MOTION_HZ // 2
+        apart = np.abs(ticks[:, None] - np.array(events)).min(axis=1)
+        upright = ~self.lying[ticks] & ~self.walking[ticks // MOTION_HZ]
+        return set(ticks[upright & (apart > width * MOTION_HZ // 2)].tolist())
+
     def _lying_link(self, change: Transition) -> NDArray[np.float64]:
         if self.site.slow:
             return plain_link(self.p)
@@ -170,6 +207,17 @@ class ChainBuilder:
             lean_deg=lean_deg,
             p=self.p,
         )
+
+
+def _share(events: list[int], settled: set[int]) -> dict[int, float]:
+    """By the tick where it begins, how much the angle of each stretch counts: in full if it is kept
+    for half of the time between two events, else less. Angles of one sitting or standing are no
+    independent witnesses."""
+    out: dict[int, float] = {}
+    for start, stop in pairwise(events):
+        inside = [start, *sorted(tick for tick in settled if start < tick < stop), stop]
+        out |= {a: min(1.0, 2.0 * (b - a) / (stop - start)) for a, b in pairwise(inside)}
+    return out
 
 
 def _calm(start: int, stop: int, around: tuple[Pulse | None, Pulse | None]) -> tuple[int, int]:

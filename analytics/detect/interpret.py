@@ -24,7 +24,7 @@ from analytics.detect.lying import (
 from analytics.detect.observe import Observations
 from analytics.detect.parameters import Parameters
 from analytics.detect.path import Path, State, best_path
-from analytics.detect.posture import Neutral, change_evidence
+from analytics.detect.posture import Neutral, change_confidence, change_evidence
 from analytics.detect.pulses import Pulse
 from analytics.detect.rhythm import exercise_spans, rhythm_at
 from analytics.detect.site import Site
@@ -303,14 +303,11 @@ class _Reader:
         return replace(movement, peak_deg=peak_deg, peak_deg_s=rate_deg_s)
 
     def _told(self, kind: MovementKind, pulse: Pulse, odds: float, sure: float) -> list[Movement]:
-        """A rise or descent, unless it says itself that it was none, and what lies before and after
-        it is not `sure` either."""
-        p = self.p.posture
-        if odds < (p.told_when_sure_odds if sure >= p.told_sure else p.told_odds):
+        """A rise or descent, if it is told."""
+        confidence = change_confidence(odds, sure, self.p.posture)
+        if confidence is None:
             return []
         peak = pulse.excursion_deg
-        # as sure as the event itself and as the postures that it leads from and to
-        confidence = min(max(_sure(odds), 0.5), sure)
         return [_movement(kind, pulse.start, pulse.stop, confidence, peak_deg=peak)]
 
     def _crouched(self, down: Pulse, up: Pulse, odds: float) -> list[Movement]:

@@ -45,8 +45,8 @@ def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[flo
         p.per_drift_share * max(0.0, drift_share - p.drift_share)
         + p.per_drift * max(0.0, abs(pulse.end_mps) - p.drift_mps)
         + p.per_unrest * max(0.0, pulse.unrest_radps - p.unrest_radps)
+        + p.per_restless * max(0.0, pulse.unrest_radps * pulse.length_s**2 - p.restless_rad_s)
         + p.per_bend * max(0.0, pulse.excursion_deg - most_deg)
-        + p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
         + (0.0 if site.gyro else p.no_gyro)
     )
     # a seated pelvis may be reclined a lot, a seated chest and a standing wearer not
@@ -55,6 +55,8 @@ def change_evidence(pulse: Pulse, site: Site, p: PostureParameters) -> tuple[flo
         up_deg = down_deg = max(pulse.start_deg, pulse.stop_deg)
     up = _one_way(height_m, pulse.max_mps, -pulse.min_mps, up_deg, p)
     down = _one_way(-height_m, -pulse.min_mps, pulse.max_mps, down_deg, p)
+    up -= p.per_lean * max(0.0, p.rise_lean_deg - pulse.excursion_deg)
+    down -= p.per_lean * max(0.0, p.lean_deg - pulse.excursion_deg)
     up -= p.per_seat_unrest * max(0.0, pulse.before_radps - p.seat_unrest_radps)
     down -= p.per_seat_unrest * max(0.0, pulse.after_radps - p.seat_unrest_radps)
     return (
@@ -73,23 +75,38 @@ def _one_way(
     return odds
 
 
+def change_confidence(odds: float, sure: float, p: PostureParameters) -> float | None:
+    """How sure a rise or descent is, None where it is not told.
+
+    odds: log odds of the event itself; sure: probability of the posture before it or of the one
+    after it, the lower of both. What speaks against itself is told only between sure postures, and
+    nothing is surer than they are.
+    """
+    if odds < (p.told_when_sure_odds if sure >= p.told_sure else p.told_odds):
+        return None
+    event = float(1.0 / (1.0 + np.exp(-odds)))
+    return min(max(event, 0.5), sure)
+
+
 def tilt_evidence(
     up: NDArray[np.float64], duration_s: float, neutral: Neutral, p: PostureParameters
 ) -> float:
     """Log odds of sitting against standing from the (3,) mean up of a stretch."""
-    ahead, left, above = up
-    tilt = float(np.degrees(np.arctan2(np.hypot(ahead, left), above)))
     if neutral.standing is None:
-        odds = (
-            float(np.clip((10.0 - tilt) / 6.0, -1.0, 0.7)) if neutral.sitting is not None else 0.0
-        )
+        odds = 0.0
+        if neutral.sitting is not None:
+            odds = p.seat_odds
+            if neutral.low_site and neutral.sagittal:
+                ahead_deg = flexion_from(up, neutral.sitting) - p.seated_pelvis_deg
+                odds -= float(np.clip(ahead_deg / p.low_site_scale_deg, 0.0, 2.0))
     elif neutral.low_site and neutral.sagittal:
         flexion = flexion_from(up, neutral.standing)
         odds = float(np.clip((p.low_site_deg - flexion) / p.low_site_scale_deg, -2.5, 4.0))
     else:
         cosine = float(np.clip(up @ neutral.standing / np.linalg.norm(up), -1.0, 1.0))
         away = float(np.degrees(np.arccos(cosine)))
-        odds = float(np.clip((away - p.high_site_deg) / p.high_site_scale_deg, -1.0, 3.0))
+        sits = (away - p.high_site_deg) / p.high_site_scale_deg
+        odds = float(np.clip(sits, -p.high_site_least, p.high_site_most))
     return odds * min(1.0, duration_s / 4.0)
 
 
@@ -151,6 +168,14 @@ def plain_link(p: PostureParameters) -> NDArray[np.float64]:
     cost[State.LIE, :], cost[:, State.LIE] = 0.0, 0.0
     cost[State.CROUCH, :], cost[:, State.CROUCH] = _NEVER, _NEVER
     cost[State.CROUCH, State.CROUCH] = 0.0
+    return cost
+
+
+def unseen_link(site: Site, p: PostureParameters) -> NDArray[np.float64]:
+    """Where the trunk settled at another angle without a height change that was seen."""
+    cost = plain_link(p)
+    unseen = p.unseen_slow if site.slow else p.unseen if site.gyro else p.unseen_no_gyro
+    cost[State.SIT, State.STAND] = cost[State.STAND, State.SIT] = -unseen
     return cost
 
 

@@ -29,8 +29,22 @@ class PostureParameters:
     per_drift_share: float = parameter(12.0, unit="1", reason="a fifth more: ten times less sure")
     unrest_radps: float = parameter(0.7, unit="rad/s", reason="activity at both edges, summed")
     per_unrest: float = parameter(1.5, unit="s/rad", reason="without rest the height is doubtful")
+    restless_rad_s: float = parameter(
+        6.0,
+        unit="rad s",
+        reason="unrest at the edges times the square of the time between: what is integrated twice "
+        "from there is off by more than a seat is high",
+        source="HAPT: 94 % of rises and descents below",
+    )
+    per_restless: float = parameter(0.3, unit="1/(rad s)", reason="three more: half as sure")
     lean_deg: float = parameter(
-        14.0, unit="deg", reason="rising or sitting down without leaning is riding a lift"
+        14.0, unit="deg", reason="sitting down without leaning is riding a lift"
+    )
+    rise_lean_deg: float = parameter(
+        19.0,
+        unit="deg",
+        reason="to rise the trunk must come over the feet first, more than to sit down",
+        source="HAPT: none leans less than 22",
     )
     per_lean: float = parameter(0.5, unit="1/deg", reason="5 deg less lean: twelve times less sure")
     low_lever_m: float = parameter(
@@ -69,6 +83,24 @@ class PostureParameters:
     )
     most: float = parameter(5.0, unit="1", reason="no single event is surer than 150 to 1")
     missed: float = parameter(5.0, unit="1", reason="a change of state that left no pulse")
+    settle_s: int = parameter(
+        4, unit="s", reason="an angle that is kept so long is a way of sitting or standing"
+    )
+    settled_deg: float = parameter(
+        4.0, unit="deg", reason="quiet standing and sitting sway and breathe within it"
+    )
+    settled_spread_deg: float = parameter(
+        3.0, unit="deg", reason="of the angles while the trunk is settled"
+    )
+    unseen: float = parameter(
+        1.5, unit="1", reason="of new angles that stay one in five hides a rise or descent"
+    )
+    unseen_no_gyro: float = parameter(
+        1.5, unit="1", reason="without a gyroscope a fifth of rises and descents leave no pulse"
+    )
+    unseen_slow: float = parameter(
+        1.0, unit="1", reason="where heights cannot be told every change of angle may be one"
+    )
     walking_share: float = parameter(
         0.6, unit="1", reason="a height change that is mostly steps is a stair or a kerb"
     )
@@ -93,8 +125,22 @@ class PostureParameters:
     lean_weight: float = parameter(1.5, unit="1", reason="twice as telling as activity, HAPT")
     low_site_deg: float = parameter(-5.0, unit="deg", reason="flexion between sitting and standing")
     low_site_scale_deg: float = parameter(4.0, unit="deg", reason="spread of standing, HAPT")
-    high_site_deg: float = parameter(12.0, unit="deg", reason="a standing chest stays within it")
-    high_site_scale_deg: float = parameter(6.0, unit="deg", reason="spread of standing, DSADS")
+    seat_odds: float = parameter(
+        0.7,
+        unit="1",
+        reason="who is only known to have sat, probably sits: people do so most of their time",
+    )
+    seated_pelvis_deg: float = parameter(
+        10.0, unit="deg", reason="a pelvis further forward than while sitting upright may stand"
+    )
+    high_site_deg: float = parameter(
+        10.0, unit="deg", reason="a standing chest stays within it", source="DSADS, SingleChest"
+    )
+    high_site_scale_deg: float = parameter(5.0, unit="deg", reason="spread of standing, both")
+    high_site_least: float = parameter(
+        0.7, unit="1", reason="who sits upright holds the chest as if standing"
+    )
+    high_site_most: float = parameter(2.0, unit="1", reason="who works while standing leans, too")
     crouch_s: float = parameter(6.0, unit="s", reason="a squat is not held much longer")
     crouch_unrest_radps: float = parameter(
         0.2, unit="rad/s", reason="height changes of people who keep moving are stairs (DSADS)"

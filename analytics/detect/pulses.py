@@ -93,6 +93,11 @@ class Pulse:
         """Activity at the two edges, summed."""
         return self.start_unrest_radps + self.stop_unrest_radps
 
+    @property
+    def length_s(self) -> float:
+        """From beginning to end."""
+        return (self.stop - self.start) * _DT
+
     def shifted(self, ticks: int) -> Pulse:
         """The same on a clock that began so many ticks earlier."""
         return replace(self, start=self.start + ticks, stop=self.stop + ticks)

@@ -10,6 +10,7 @@ import pytest
 from analytics.detect.path import Link, Path, State, Stretch, best_path
 from analytics.detect.posture import (
     Neutral,
+    change_confidence,
     change_evidence,
     evidence,
     low_odds,
@@ -17,6 +18,7 @@ from analytics.detect.posture import (
     plain_link,
     pulse_link,
     tilt_evidence,
+    unseen_link,
 )
 from analytics.detect.posture_parameters import PostureParameters
 from analytics.detect.pulses import Pulse
@@ -176,3 +178,49 @@ def test_tilt_speaks_by_site() -> None:
     assert tilt_evidence(UP, 10, Neutral(), P) == 0.0
     assert 0 < tilt_evidence(UP, 10, Neutral(sitting=UP), P) < 1
     assert abs(tilt_evidence(reclined, 1, low, P)) < abs(tilt_evidence(reclined, 10, low, P))
+
+
+def test_a_change_is_told_where_its_event_speaks_for_it() -> None:
+    assert change_confidence(0.1, 0.6, P) is not None
+    assert change_confidence(-0.1, 0.6, P) is None
+    assert change_confidence(-0.1, P.told_sure - 0.01, P) is None
+
+
+def test_a_doubtful_change_is_told_between_sure_postures() -> None:
+    assert change_confidence(-0.5, P.told_sure, P) == pytest.approx(0.5)
+    assert change_confidence(P.told_when_sure_odds - 0.1, 1.0, P) is None
+
+
+@pytest.mark.parametrize("odds", [-0.9, 0.5, 5.0])
+@pytest.mark.parametrize("sure", [0.95, 0.97, 1.0])
+def test_a_change_is_never_surer_than_the_postures_around_it(odds: float, sure: float) -> None:
+    told = change_confidence(odds, sure, P)
+    assert told is not None
+    assert 0.5 <= told <= sure
+    assert change_confidence(5.0, 0.55, P) == pytest.approx(0.55)
+
+
+def test_rising_takes_more_lean_than_sitting_down() -> None:
+    rise = replace(pulse(0.4), excursion_deg=15.0)
+    up, _ = change_evidence(rise, WAIST, P)
+    _, down = change_evidence(replace(pulse(-0.4), excursion_deg=15.0), WAIST, P)
+    assert up < down - 1
+
+
+def test_height_between_restless_moments_is_doubtful() -> None:
+    long = replace(pulse(0.4), start=0, stop=140)
+    restless = replace(long, start_unrest_radps=0.3, stop_unrest_radps=0.3)
+    calm_up, _ = change_evidence(long, WAIST, P)
+    restless_up, _ = change_evidence(restless, WAIST, P)
+    brief_up, _ = change_evidence(replace(restless, stop=70), WAIST, P)
+    assert calm_up > 2
+    assert restless_up < calm_up - 2
+    assert brief_up > calm_up - 1, "little time to drift"
+
+
+def test_a_new_angle_may_hide_a_change_more_where_less_is_seen() -> None:
+    gyro, accel, slow = (
+        unseen_link(site, P)[State.STAND, State.SIT]
+        for site in (WAIST, replace(WAIST, gyro=False), replace(WAIST, slow=True))
+    )
+    assert plain_link(P)[State.STAND, State.SIT] < gyro <= accel < slow < 0
