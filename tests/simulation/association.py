@@ -46,7 +46,7 @@ class Case:
     weekly: float = 0.0
     """workday effect on all exposures and on pain, in standard deviations"""
     skewed: bool = False
-    """exposures are lognormal: mostly little, now and then very much; the link is to the logarithm"""
+    """exposures are lognormal, mostly little and now and then much; the link is to the logarithm"""
     lags: tuple[str, ...] | None = (SAME_DAY,)
 
 
