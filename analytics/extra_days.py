@@ -101,10 +101,11 @@ class ExtraDays:
     def bring_up_to_date(self, wearer: str, day: Day) -> bool:
         """Compute a day and write what is new; False when that is nothing."""
         parameters, place = self.parameters(wearer), place_of(day)
-        found = ExtraDay(self.store, self.clinic, wearer, day).result(
-            self.contexts(wearer, day), parameters
-        )
-        new = [] if found is None else [found]
+        new = []
+        if extra_sensors(self.clinic, wearer):
+            of_day = ExtraDay(self.store, self.clinic, wearer, day)
+            found = of_day.result(self.contexts(wearer, day), parameters)
+            new = [] if found is None else [found]
         known = self.store.read_results(wearer, KIND, *place)
         if [r for r in known if r.start_ns == place[0]] == new:
             return False
