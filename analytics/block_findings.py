@@ -29,7 +29,7 @@ from analytics.detect.observe import Observations, joined
 from analytics.detect.parameters import Parameters
 from analytics.detect.slouch import OBSERVABLE_AT, SlouchState, close, slouch
 from analytics.detect.strides import StrideWindows
-from analytics.detect.sway import sways
+from analytics.detect.sway import StandState, sways
 from analytics.sensor_context import SensorContext
 from analytics.signal.angles import angles_of
 from analytics.signal.neutral import NeutralState, advance
@@ -49,6 +49,7 @@ class BlockState:
     bouts: BoutState = field(default_factory=BoutState)
     strides: StrideWindows = field(default_factory=StrideWindows.none)
     """Those that may belong to a bout that is open."""
+    stands: StandState = field(default_factory=StandState)
     not_worn: bool = False
 
     def open_since(self) -> list[int]:
@@ -83,7 +84,9 @@ class BlockReader:
             slouch_episodes=episodes,
             walking_bouts=self._bouts(first, posture == Posture.WALKING, state),
             breathing=_breathing(first, posture),
-            sway=sways(first.stands, posture, start_s, directed=directed, parameters=p.sway),
+            sway=sways(
+                first.stands, posture, start_s, state.stands, directed=directed, parameters=p.sway
+            ),
             neutral_shifts=() if shift is None else (shift,),
         )
 

@@ -8,7 +8,7 @@ the mean distance would have to circle to make that path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,8 @@ class QuietStand:
 def quiet_stands(
     frames: Frames, quiet: NDArray[np.bool_], start_s: int, stop_s: int, p: SwayParameters
 ) -> tuple[QuietStand, ...]:
-    """Every still half minute inside [start_s, stop_s); they may overlap."""
+    """Every still half minute that begins in [start_s, stop_s); they may overlap. The frames go on
+    behind stop_s, as far as there is something."""
     starts = [
         at
         for low, high in runs(quiet).tolist()
@@ -61,8 +62,8 @@ def quiet_stands(
 
 
 def _starts(low: int, high: int, start_s: int, stop_s: int, p: SwayParameters) -> range:
-    low, high = max(low, start_s), min(high, stop_s)
-    return range(-(-low // p.step_s) * p.step_s, high - p.stand_s + 1, p.step_s)
+    low = max(low, start_s)
+    return range(-(-low // p.step_s) * p.step_s, min(high - p.stand_s + 1, stop_s), p.step_s)
 
 
 def _stand(start_s: int, tilt_deg: NDArray[np.float64]) -> QuietStand:
@@ -82,30 +83,48 @@ def _stand(start_s: int, tilt_deg: NDArray[np.float64]) -> QuietStand:
     )
 
 
+@dataclass(slots=True)
+class StandState:
+    """What is carried from block to block: a stand may reach over the edge."""
+
+    open: tuple[QuietStand, ...] = ()
+    """Those that go on behind the last block."""
+    posture: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    """The last seconds of that block."""
+    free_s: int = 0
+    """End of the last one that was told: the next one begins after it."""
+
+
 def sways(
     stands: Sequence[QuietStand],
     posture: NDArray[np.int8],
     first_s: int,
+    state: StandState,
     *,
     directed: bool,
     parameters: SwayParameters,
 ) -> tuple[Sway, ...]:
-    """Those in which the wearer stands, one after the other.
+    """Those in which the wearer stands, one after the other; `state` is brought up to date.
 
     posture (seconds,) from first_s on; directed: forward is known, so that sides have a meaning.
     """
     found: list[Sway] = []
-    free_s = first_s
-    for stand in stands:
-        low = stand.start_s - first_s
-        part = posture[low : low + parameters.stand_s]
-        if stand.start_s < free_s or not (part == Posture.STANDING).all():
+    known = np.concatenate((state.posture, posture))
+    from_s, end_s = first_s - len(state.posture), first_s + len(posture)
+    going_on = []
+    for stand in (*state.open, *stands):
+        low = stand.start_s - from_s
+        if stand.start_s + parameters.stand_s > end_s:
+            going_on.append(stand)
             continue
-        free_s = stand.start_s + parameters.stand_s
+        part = known[low : low + parameters.stand_s]
+        if stand.start_s < state.free_s or not (part == Posture.STANDING).all():
+            continue
+        state.free_s = stand.start_s + parameters.stand_s
         found.append(
             Sway(
                 start_ns=stand.start_s * SECOND_NS,
-                end_ns=free_s * SECOND_NS,
+                end_ns=state.free_s * SECOND_NS,
                 rms_deg=stand.rms_deg,
                 rms_forward_deg=stand.rms_forward_deg if directed else None,
                 rms_lateral_deg=stand.rms_lateral_deg if directed else None,
@@ -113,4 +132,5 @@ def sways(
                 frequency_hz=stand.frequency_hz,
             )
         )
+    state.open, state.posture = tuple(going_on), known[-parameters.stand_s :]
     return tuple(found)

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from analytics.detect.findings import SECOND_NS, Posture, Sway
 from analytics.detect.quiet import QuietParameters, quiet_seconds
-from analytics.detect.sway import SwayParameters, quiet_stands, sways
+from analytics.detect.sway import StandState, SwayParameters, quiet_stands, sways
 from tests.analytics.detect.test_respiration import framed
 
 G = 9.80665
@@ -34,7 +34,7 @@ def found(accel: np.ndarray, gyro: np.ndarray, posture: np.ndarray) -> tuple[Swa
     p = SwayParameters()
     quiet = quiet_seconds(frames, QuietParameters())
     stands = quiet_stands(frames, quiet, 0, frames.end_s, p)
-    return sways(stands, posture, 0, directed=True, parameters=p)
+    return sways(stands, posture, 0, StandState(), directed=True, parameters=p)
 
 
 @pytest.mark.parametrize(("radius_deg", "hz"), [(0.5, 0.3), (1.0, 0.5), (2.0, 0.2)])
@@ -60,6 +60,29 @@ def test_only_whole_half_minutes_of_standing_count() -> None:
     assert item.start_ns == 15 * SECOND_NS
     posture[30] = Posture.SITTING
     assert found(*circling(100, 1.0, 0.3), posture) == ()
+
+
+def test_a_stand_over_the_edge_of_a_block_is_told_once() -> None:
+    """Blocks of 40 s, each seen with half a minute behind it: the same as in one piece."""
+    frames, p = framed(*circling(130, 1.0, 0.3)), SwayParameters()
+    quiet = quiet_seconds(frames, QuietParameters())
+    posture = np.full(130, Posture.STANDING, np.int8)
+    posture[:12], posture[97:] = Posture.SITTING, Posture.SITTING
+    state, items = StandState(), []
+    for start in range(0, 130, 40):
+        stop = min(start + 40, 130)
+        stands = quiet_stands(frames.part(0, stop + 30), quiet[: stop + 30], start, stop, p)
+        part = posture[start:stop]
+        items += sways(stands, part, start, state, directed=True, parameters=p)
+    assert [item.start_ns // SECOND_NS for item in items] == [15, 45]
+    assert tuple(items) == sways(
+        quiet_stands(frames, quiet, 0, 130, p),
+        posture,
+        0,
+        StandState(),
+        directed=True,
+        parameters=p,
+    )
 
 
 def test_moving_is_no_quiet_stand() -> None:
