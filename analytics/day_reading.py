@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,7 @@ from analytics.exposure.day_sum import body_of, exposure_of
 from analytics.exposure.days import Day
 from analytics.exposure.summary import ITEM_KINDS, DayExposure, day_exposure
 from analytics.exposure.timeline import Timeline, timeline
-from analytics.store.base import DAY_SUM, Result, Store
+from analytics.store.base import DAY_SUM, MAX_RESULT_NS, Result, Store
 
 GROUP_DAYS: Final = 7
 """Days without a sum that are read at once: bounds the memory."""
@@ -50,6 +51,22 @@ def read_days(store: Store, wearer: str, days: Sequence[Day]) -> list[DayExposur
     for group in _groups([day for day in days if day not in found]):
         found |= {reading.day: reading.exposure for reading in _read(store, wearer, group)}
     return [found[day] for day in days]
+
+
+def read_lines(store: Store, wearer: str, days: Sequence[Day]) -> list[Timeline]:
+    """The timelines of consecutive local days and nothing else; raises StoreError."""
+    if not days:
+        return []
+    minutes = store.read_results(wearer, "timeline_runs", days[0].start_ns, days[-1].end_ns)
+    starts_ns = [minute.start_ns for minute in minutes]
+    found = []
+    for day in days:
+        start_ns, end_ns = day.start_ns, day.end_ns
+        here = slice(
+            bisect_right(starts_ns, start_ns - MAX_RESULT_NS), bisect_left(starts_ns, end_ns)
+        )
+        found.append(timeline(minutes[here], start_ns, end_ns))
+    return found
 
 
 def keep_day(store: Store, wearer: str, day: Day) -> bool:
@@ -97,7 +114,8 @@ def _read(store: Store, wearer: str, days: Sequence[Day]) -> list[DayReading]:
     ]
     readings = []
     for day in days:
-        line = timeline(minutes, day.start_ns, day.end_ns)
-        here = [x for x in items if x.end_ns > day.start_ns and x.start_ns < day.end_ns]
+        start_ns, end_ns = day.start_ns, day.end_ns  # each is worked out from the calendar
+        line = timeline(minutes, start_ns, end_ns)
+        here = [x for x in items if x.end_ns > start_ns and x.start_ns < end_ns]
         readings.append(DayReading(day, day_exposure(day, line, here), line, tuple(here)))
     return readings

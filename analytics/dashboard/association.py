@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from numpy.typing import NDArray
 
+from analytics.dashboard import association_words
 from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
-from analytics.exposure.association import words
 from analytics.exposure.association.answer import ASSOCIATED, Association, associate
 from analytics.exposure.association.observations import HOURS, Exposures, Pain
 from analytics.exposure.association.parameters import AssociationParameters
@@ -29,17 +29,6 @@ DAYS: Final = 90
 """Days before today; today is not over and does not count."""
 PERMUTATIONS: Final = 2000
 """A page must not take seconds; the command tries 10,000."""
-NAMES: Final = {
-    "slouched_min": "slouched sitting (minutes)",
-    "walking_min": "walking (minutes)",
-    "sit_to_stand_count": "standing up (times)",
-    "bed_roll_count": "rolling in bed (times)",
-    "squat_count": "squatting (times)",
-    "forward_bend_count": "bending forward (times)",
-    "lateral_bend_count": "bending sideways (times)",
-    "trunk_rotation_count": "rotating the trunk (times)",
-}
-"""The triggers of analytics.exposure.triggers in words."""
 _kept: dict[tuple[str, Day], tuple[int, Association]] = {}
 
 
@@ -57,10 +46,11 @@ def show(wearer: str) -> ResponseReturnValue:
         first=first.date,
         days=DAYS,
         associated=ASSOCIATED,
-        answers=[(a, words.sentence(a, name=NAMES[a.trigger])) for a in found.answers],
-        reverse=[words.reverse_sentence(a, name=NAMES[a.trigger]) for a in found.reverse],
-        flares=[words.flare_sentence(f, name=NAMES[f.trigger]) for f in found.flares],
-        caution=words.CAUTION,
+        answers=[(answer, association_words.sentence(answer)) for answer in found.answers],
+        reverse=[association_words.reverse_sentence(answer) for answer in found.reverse],
+        flares=[association_words.flare_sentence(odds) for odds in found.flares],
+        nothing=association_words.nothing(found),
+        caution=association_words.caution(),
     )
 
 
@@ -68,12 +58,18 @@ def answer_of(wearer: str) -> tuple[Day, Association]:
     """The first of the last days, and what they say."""
     today = readings().today(zone_of(wearer))
     first = today.plus(-DAYS)
-    diary = [e for e in clinic().diary(wearer, first.start_ns, today.start_ns) if _is_pain(e)]
-    return first, _answer(wearer, first, diary)
-
-
-def _answer(wearer: str, first: Day, diary: list[DiaryEntry]) -> Association:
     days = readings().days(wearer, [first.plus(n) for n in range(DAYS)])
+    return first, answer_from(
+        wearer, first, days, clinic().diary(wearer, first.start_ns, today.start_ns)
+    )
+
+
+def answer_from(
+    wearer: str, first: Day, days: list[DayExposure], entries: list[DiaryEntry]
+) -> Association:
+    """What these consecutive days from `first` on and their diary say; kept while they say the
+    same."""
+    diary = [entry for entry in entries if _is_pain(entry)]
     worn = [n for n, day in enumerate(days) if day.exposure.worn_min]
     begin = worn[0] if worn else 0  # days before the first are no holes
     exposures, pain = exposures_of(days[begin:]), pain_of(diary, first.plus(begin))

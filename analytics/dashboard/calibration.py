@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
+from analytics.dashboard.calibration_words import in_words
 from analytics.dashboard.language import gettext, lazy
 from analytics.dashboard.wanted import zone_of
 from analytics.dashboard.words import local
@@ -157,5 +158,5 @@ def _row(step: str, done: CalibrationStep | None, now_ns: int) -> Row:
         "passed": gettext("Well done."),
         "failed": "",
     }
-    said = " ".join(filter(None, (words[now.state], done.message if done else "")))
+    said = " ".join(filter(None, (words[now.state], in_words(done.message) if done else "")))
     return Row(step, NAMES[step], WHAT_TO_DO[step], now.state, said)

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract, extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from analytics.dashboard.language import FOLDER, LANGUAGES
 
 SOURCE: Final = Path(__file__).parent
+SPOKEN_ELSEWHERE: Final = (SOURCE.parent / "exposure" / "association" / "words.py",)
+"""Files without a page that say sentences, marked by `say` and `marked`."""
 _METHODS: Final = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext.babel_extract")]
-_KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "lazy": None}
+_KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "lazy": None, "marked": None}
 
 
 def texts() -> Catalog:
@@ -28,6 +30,10 @@ def texts() -> Catalog:
         SOURCE, _METHODS, {"**/templates/**.html": {"trimmed": "true"}}, keywords=_KEYWORDS
     ):
         found.add(message, auto_comments=comments, context=context)
+    for path in SPOKEN_ELSEWHERE:
+        with path.open("rb") as file:
+            for _, message, _, _ in extract("python", file, {"say": None, "marked": None}):
+                found.add(message)
     return found
 
 

@@ -293,8 +293,8 @@ def of_hours(
 
 def _titles() -> tuple[str, str, str]:
     return (
-        gettext("Slouched minutes, with their band"),
-        gettext("Movements"),
+        gettext("Slouched minutes (line: with the limit 3° higher and lower)"),
+        gettext("Movements, number of times"),
         gettext("Symptoms, strength 0 to 10"),
     )
 

@@ -9,14 +9,29 @@ from flask import Blueprint, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from analytics.dashboard import charts, periods, tables
+from analytics.dashboard import (
+    association,
+    association_words,
+    charts,
+    glance,
+    periods,
+    tables,
+)
 from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
 from analytics.dashboard.diary import text_of
+from analytics.dashboard.given_alerts import in_words
 from analytics.dashboard.heat import MEASURES, heat
 from analytics.dashboard.language import clock, gettext, short_day
 from analytics.dashboard.live import page_state
 from analytics.dashboard.ribbon import ribbon
-from analytics.dashboard.roster import BASELINE_DAYS, ORDERS, RECENT_DAYS, Row, in_order
+from analytics.dashboard.roster import (
+    BASELINE_DAYS,
+    ORDERS,
+    RECENT_DAYS,
+    Row,
+    in_order,
+    unexplained,
+)
 from analytics.dashboard.wanted import day_of, zone_of
 from analytics.dashboard.words import ago, local
 from analytics.exposure.days import NS_PER_S, Day
@@ -89,11 +104,18 @@ def wearer(wearer: str) -> ResponseReturnValue:
         abort(404)
     view_log().page(current_user.name, [wearer], "weeks")
     today = readings().today(zone_of(wearer))
-    whole = stretch(wearer, today.plus(1 - WEEK * WEEKS_SHOWN), today)
+    ago = stretch(wearer, today.plus(-association.DAYS), today)
+    found = association.answer_from(wearer, today.plus(-association.DAYS), ago.days[:-1], ago.diary)
+    shown = ago.days[-WEEK * WEEKS_SHOWN :]
+    begin_ns = shown[0].exposure.start_ns
+    whole = Stretch(shown, [entry for entry in ago.diary if entry.at_ns >= begin_ns])
     half = len(whole.days) // 2
     middle_ns = today.plus(1 - half).start_ns
     before = [entry for entry in whole.diary if entry.at_ns < middle_ns]
     after = [entry for entry in whole.diary if entry.at_ns >= middle_ns]
+    lines = periods.lines((whole.days[:half], before), (whole.days[half:], after))
+    settings = clinic().wearer(wearer).settings
+    missing = unexplained(clinic(), wearer, today, glance.RECENT_DAYS)
     return render_template(
         "wearer.html",
         wearer=wearer,
@@ -101,7 +123,9 @@ def wearer(wearer: str) -> ResponseReturnValue:
         now=page_state(wearer),
         days=whole.days,
         half=half,
-        lines=periods.lines((whole.days[:half], before), (whole.days[half:], after)),
+        answers=glance.glance(lines, whole.days, settings, found, missing),
+        caution=association_words.caution(),
+        lines=lines,
         heat=heat(whole.days, measure),
         measures={name: word for name, (word, _, _) in MEASURES.items()},
         charts=charts.of_days(whole.days, whole.diary, today.zone, "weeks"),
@@ -141,7 +165,7 @@ def wearer_on(wearer: str, on: str) -> ResponseReturnValue:
         movements_by_hour=tables.movements_by_hour(chosen.exposure),
         symptoms=_in_words(around.diary, day),
         alerts=[
-            (local(alert.at_ns, day.zone), alert.text)
+            (local(alert.at_ns, day.zone), in_words(alert))
             for alert in clinic().alerts(wearer, day.start_ns, day.end_ns)
         ],
     )

@@ -89,6 +89,11 @@ def lazy(text: str) -> LazyString:
     return LazyString(gettext, text)
 
 
+def marked(text: str) -> str:
+    """A text for the catalogue that is looked up later, by `gettext`."""
+    return text
+
+
 def locale() -> Locale:
     """The locale of this request; British English without one."""
     return (get_locale() if has_request_context() else None) or Locale.parse(HABITS["en"])

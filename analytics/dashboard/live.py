@@ -204,9 +204,11 @@ def _words(now: Now) -> tuple[str, str]:
     detail = []
     if now.slouched is not None:
         detail.append(gettext("slouched") if now.slouched else gettext("not slouched"))
-    if now.flexion_deg is not None:
+    if now.flexion_deg is not None and now.posture not in words.LYING:
         detail.append(lean(now.flexion_deg))
-    text = ", ".join(detail) or gettext("angle not known")
+    if not detail and now.posture not in words.LYING:
+        detail.append(gettext("angle not known"))
+    text = ", ".join(detail)
     return headline, text[:1].upper() + text[1:]
 
 

@@ -57,19 +57,21 @@ def week() -> ResponseReturnValue:
     current_app.extensions["view_log"].page(current_user.name, [current_user.wearer], "my week")
     found, zone = readings(), own_zone()
     last = found.today(zone).plus(-7 * back)
-    days = [found.day(current_user.wearer, last.plus(-n)) for n in range(7)]
-    diary = clinic().diary(current_user.wearer, days[-1].day.start_ns, days[0].day.end_ns)
-    exposures = [reading.exposure for reading in days]
+    days = [last.plus(n) for n in range(-6, 1)]
+    diary = clinic().diary(current_user.wearer, days[0].start_ns, days[-1].end_ns)
+    read = found.days(current_user.wearer, days)
+    lines = found.lines(current_user.wearer, days)
+    exposures = read[::-1]
     return render_template(
         "me_week.html",
         back=back,
         days=[
             {
-                "day": reading.day,
-                "exposure": reading.exposure.exposure,
-                "ribbon": ribbon(reading.day, reading.line, _of_day(diary, reading.day)),
+                "day": day,
+                "exposure": exposure.exposure,
+                "ribbon": ribbon(day, line, _of_day(diary, day)),
             }
-            for reading in days
+            for day, exposure, line in zip(days[::-1], exposures, lines[::-1], strict=True)
         ],
         by_day=tables.exposure_by_day(exposures),
         movements_by_day=tables.movements_by_day(exposures),

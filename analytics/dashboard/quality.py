@@ -30,6 +30,32 @@ REASONS: Final = {
     Reason.NOT_COMMITTED: lazy("on their way"),
     Reason.UNEXPLAINED: lazy("unexplained"),
 }
+FINDINGS: Final = {
+    "posture": lazy("Posture"),
+    "trunk_flexion": lazy("Lean of the trunk"),
+    "slouch": lazy("Slouching"),
+    "walking": lazy("Walking"),
+    "respiration": lazy("Breathing at rest"),
+    "sway": lazy("Balance in quiet standing"),
+    "trunk_sway": lazy("Sway of the trunk while walking"),
+    "sit_to_stand": lazy("Standing up"),
+    "stand_to_sit": lazy("Sitting down"),
+    "squat": lazy("Squatting"),
+    "forward_bend": lazy("Bending forward"),
+    "lateral_bend": lazy("Bending sideways"),
+    "trunk_rotation": lazy("Rotating the trunk while seated"),
+    "standing_rotation": lazy("Rotating the trunk while standing"),
+}
+"""What a quality result speaks of, see analytics.result.observable."""
+WHY_NOT: Final = {
+    "placement": lazy("not where this sensor is worn"),
+    "reference": lazy("not without a calibration"),
+    "axes": lazy("not until forward is known: walk or calibrate"),
+    "gyroscope": lazy("not without a gyroscope"),
+    "rate": lazy("not at this sampling rate"),
+    "sensors": lazy("not without a second sensor"),
+    "seated": lazy("while seated only"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +88,10 @@ def show(wearer: str) -> ResponseReturnValue:
             wearer, days[0].date.isoformat(), days[-1].date.isoformat()
         )
     }
+    begun = [n for n, day in enumerate(exposures) if day.exposure.worn_min is not None]
     rows = [
         row
-        for exposure in reversed(exposures)
+        for exposure in reversed(exposures[min(begun, default=0) :])
         for row in rows_of(exposure, audits.get(exposure.date.isoformat()))
     ]
     return render_template(
@@ -130,7 +157,13 @@ def _observable(wearer: str, days: list[Day]) -> list[tuple[str, str]]:
     if not found:
         return []
     said = found[-1].body.get("observable", {})
-    return [
-        (name.replace("_", " "), gettext("yes") if answer is True else str(answer))
-        for name, answer in sorted(said.items())
-    ]
+    return sorted(
+        (str(FINDINGS.get(name, name.replace("_", " "))), _can_be_told(answer))
+        for name, answer in said.items()
+    )
+
+
+def _can_be_told(answer: Any) -> str:
+    if answer is True:
+        return gettext("yes")
+    return str(WHY_NOT.get(str(answer), answer)) if answer else gettext("no")

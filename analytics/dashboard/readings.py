@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from analytics.dashboard.timers import posture_s
-from analytics.day_reading import DayReading, read_day, read_days
+from analytics.day_reading import DayReading, read_day, read_days, read_lines
 from analytics.export_request import Estimate, ExportRequest, estimate
 from analytics.exposure.alerts import Present
 from analytics.exposure.days import NS_PER_S, Day
@@ -108,6 +108,10 @@ class Readings:
     def days(self, wearer: str, days: Sequence[Day]) -> list[DayExposure]:
         """Exposure of consecutive local days without their timelines; weeks are read quickly."""
         return read_days(self._store, wearer, days)
+
+    def lines(self, wearer: str, days: Sequence[Day]) -> list[Timeline]:
+        """The timelines of consecutive local days, for ribbons."""
+        return read_lines(self._store, wearer, days)
 
     def before(self, wearer: str, today: Day) -> list[Exposure]:
         """The COMPARED_DAYS before today."""

@@ -18,13 +18,12 @@ from flask import Blueprint, Response, abort, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from analytics.dashboard import charts, periods
+from analytics.dashboard import association_words, charts, periods
 from analytics.dashboard.access import Permission, clinic, readings, requires, view_log
 from analytics.dashboard.assets import STATIC
-from analytics.dashboard.association import NAMES, answer_of
+from analytics.dashboard.association import answer_of
 from analytics.dashboard.clinician import stretch
 from analytics.dashboard.wanted import zone_of
-from analytics.exposure.association import words as sentences
 from analytics.exposure.association.answer import ASSOCIATED
 
 blueprint = Blueprint("report", __name__)
@@ -115,10 +114,10 @@ def _said(wearer: str) -> dict[str, Any]:
         "charts": charts.of_days(now.days, now.diary, today.zone, "report"),
         "limits": person.settings,
         "answers": [
-            sentences.sentence(answer, name=NAMES[answer.trigger])
+            association_words.sentence(answer)
             for answer in association.answers
             if answer.answer == ASSOCIATED
         ],
-        "caution": sentences.CAUTION,
+        "caution": association_words.caution(),
         "zone": today.zone.key,
     }

@@ -136,9 +136,6 @@ class Roster:
         ]
         pain = _mean([strength for at, strength in pains if at >= recent_ns])
         pain_before = _mean([strength for at, strength in pains if at < recent_ns])
-        days = self._clinic.deliveries(
-            wearer, today.plus(-RECENT_DAYS).date.isoformat(), today.date.isoformat()
-        )
         return Week(
             worn_min=sum(on) / len(on) if on else None,
             worn_days=len(on),
@@ -147,12 +144,18 @@ class Roster:
             compared_days=len(earlier),
             pain=pain,
             pain_change=None if pain is None or pain_before is None else pain - pain_before,
-            unexplained=sum(
-                int(sensor.get("missing", {}).get("unexplained", 0))
-                for day in days
-                for sensor in day.body.get("sensors", ())
-            ),
+            unexplained=unexplained(self._clinic, wearer, today, RECENT_DAYS),
         )
+
+
+def unexplained(clinic: Clinic, wearer: str, today: Day, days: int) -> int:
+    """Samples of the last days that are missing without a reason on record."""
+    audited = clinic.deliveries(wearer, today.plus(-days).date.isoformat(), today.date.isoformat())
+    return sum(
+        int(sensor.get("missing", {}).get("unexplained", 0))
+        for day in audited
+        for sensor in day.body.get("sensors", ())
+    )
 
 
 def _mean(values: Sequence[float]) -> float | None:

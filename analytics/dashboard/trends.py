@@ -206,7 +206,8 @@ def _verdict(trend: Trend, measure: Measure) -> str:
     week = _week(trend.weeks[-1], measure)
     if trend.usual is None or trend.verdict not in _VERDICTS:
         return gettext(
-            "Newest week %(week)s; three weeks before it would tell the usual.", week=week
+            "Newest week %(week)s. What is usual for this person shows after three weeks more.",
+            week=week,
         )
     return gettext(
         "Newest week %(week)s, usual %(usual)s: %(verdict)s.",

@@ -101,6 +101,8 @@ def count_or_why(value: float | None, exposure: Exposure) -> str:
 
 def band_range(band: Band) -> str:
     """ "35–51 min": with the threshold 3° higher and lower."""
+    if minutes(band.low) == minutes(band.high):
+        return minutes(band.high)
     low = str(round(band.low)) if 0.5 <= band.high < 59.5 else minutes(band.low)
     return f"{low}–{minutes(band.high)}"
 
@@ -109,7 +111,8 @@ def band_or_why(band: Band | None, exposure: Exposure) -> str:
     """ "42 min (35–51 min)"; no range for nothing."""
     if band is None:
         return absent(exposure)
-    return f"{minutes(band.mid)} ({band_range(band)})" if band.high else minutes(band.mid)
+    text, range_ = minutes(band.mid), band_range(band)
+    return f"{text} ({range_})" if band.high and range_ != text else text
 
 
 def count_of(exposure: Exposure, kinds: tuple[str, ...]) -> int | None:

@@ -28,6 +28,16 @@ REARM_PCT: Final = 5
 """A battery must come this far above the limit before it is spoken of again."""
 
 
+TEXTS: Final = {
+    SLOUCH: "You have been sitting slouched for %(n)d minutes. Sit up or stand?",
+    WALKING: "You have been walking for %(n)d minutes. Time for a rest?",
+    TRANSITIONS: "%(n)d changes of posture in the last hour. Take it easy?",
+    SILENT: "Nothing from the sensor for %(n)d minutes. Is it on and near?",
+    BATTERY: "The sensor's battery is at %(n)d %%. Charge it soon.",
+}
+"""What is said, by kind."""
+
+
 class AlertSettingsError(ValueError):
     """A setting out of range; one sentence."""
 
@@ -194,18 +204,25 @@ def decide(
 
 def text(kind: str, present: Present) -> str:
     """What the wearer reads; gentle, and without anything that says who it is."""
-    if kind == SLOUCH:
-        return (
-            f"You have been sitting slouched for {_minutes(present.slouched_s)}. Sit up or stand?"
-        )
-    if kind == WALKING:
-        return f"You have been walking for {_minutes(present.walking_s)}. Time for a rest?"
+    return TEXTS[kind] % {"n": _number(kind, present)}
+
+
+def number_in(kind: str, said: str) -> int | None:
+    """The number in a `text` of this kind; None when it was said in other words."""
+    before, after = TEXTS[kind].replace("%%", "%").split("%(n)d") if kind in TEXTS else ("", "")
+    middle = said[len(before) : len(said) - len(after)]
+    is_ours = said == f"{before}{middle}{after}" and middle.isdecimal() and middle.isascii()
+    return int(middle) if is_ours else None
+
+
+def _number(kind: str, present: Present) -> int:
     if kind == TRANSITIONS:
-        return f"{present.transitions} changes of posture in the last hour. Take it easy?"
-    if kind == SILENT:
-        return f"Nothing from the sensor for {_minutes(present.silent_s)}. Is it on and near?"
-    return f"The sensor's battery is at {present.battery_pct} %. Charge it soon."
-
-
-def _minutes(seconds: float | None) -> str:
-    return f"{round((seconds or 0.0) / S_PER_MIN)} minutes"
+        return present.transitions or 0
+    if kind == BATTERY:
+        return present.battery_pct or 0
+    seconds = {
+        SLOUCH: present.slouched_s,
+        WALKING: present.walking_s,
+        SILENT: present.silent_s,
+    }[kind]
+    return round((seconds or 0.0) / S_PER_MIN)

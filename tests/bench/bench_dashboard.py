@@ -1,4 +1,4 @@
-"""Server time of the day pages with 90 days of history, and how old the live state is.
+"""Server time (CPU) of the pages with 90 days of history, and how old the live state is.
 
 The live part runs the whole way in real time: virtual sensor, mosquitto, ingest, embedded store,
 worker, dashboard; it is measured when mosquitto is installed.
@@ -14,9 +14,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from flask import Flask
@@ -25,7 +23,6 @@ from flask.testing import FlaskClient
 from analytics.dashboard.app import create_app
 from analytics.day_reading import keep_day, read_day
 from analytics.exposure.day_sum import body_of
-from analytics.exposure.days import Day
 from analytics.recording import read_recording
 from analytics.store.base import DAY_SUM, Result
 from analytics.store.clinic import Clinic
@@ -36,9 +33,10 @@ from tests.analytics.dashboard.synthetic import (
     ZONE,
     Clock,
     fill_day,
+    moved,
     write_sample,
 )
-from tests.bench.budget import Budget, best_s
+from tests.bench.budget import Budget
 from tests.e2e.play import play
 from tests.e2e.stack import WEARER, Stack, running
 from tests.servers import mosquitto
@@ -67,12 +65,16 @@ def pages(folder: Path) -> list[Budget]:
     found = []
     wanted = (
         (log_ins[0], "/me"),
+        (log_ins[0], "/me/week"),
         (log_ins[1], f"/wearers/anna/{TODAY.date}"),
         (log_ins[1], "/wearers/anna"),
+        (log_ins[1], "/wearers/anna/report"),
     )
     for log_in, path in wanted:
-        spent_ms = 1e3 * best_s(partial(_get, _client(app, log_in), path), 5)
-        found.append(Budget(f"page {path}, {DAYS} days of history", spent_ms, 300, "ms"))
+        client = _client(app, log_in)
+        first_ms, spent_ms = _cpu_ms(client, path), min(_cpu_ms(client, path) for _ in range(5))
+        note = f"{first_ms:.0f} ms the first time"
+        found.append(Budget(f"page {path}, {DAYS} days of history", spent_ms, 300, "ms", note=note))
     store.close()
     clinic.close()
     return found
@@ -82,32 +84,30 @@ def roster(folder: Path) -> list[Budget]:
     """The list of WEARERS wearers with four weeks of sums each, read ahead as the server does."""
     store, clinic = EmbeddedStore(folder / "samples.db"), Clinic(folder / "clinic.db")
     fill_day(store, "model", TODAY, 1)
-    body = body_of(read_day(store, "model", TODAY).exposure)
+    model = read_day(store, "model", TODAY).exposure
+    days = [TODAY.plus(-back) for back in range(1, SUMMED_DAYS + 1)]
+    sums = [Result(DAY_SUM, day.start_ns, day.end_ns, body_of(moved(model, day))) for day in days]
     names = [f"p-{n:04d}" for n in range(WEARERS)]
     with clinic.transaction():
         for name in names:
             clinic.add_wearer(name, ZONE.key)
     for name in names:
         write_sample(store, name, TODAY.start_ns)
-        days = [TODAY.plus(-back) for back in range(1, SUMMED_DAYS + 1)]
-        sums = [Result(DAY_SUM, day.start_ns, day.end_ns, _of_day(body, day)) for day in days]
         store.write_results(name, days[-1].start_ns, TODAY.end_ns, sums, PROVENANCE)
     log_in = make_log_ins(clinic, names[0], renew=False)[1]
     for name in names:
         clinic.grant(log_in.name, name)
     client = _client(_app(store, clinic), log_in)
-    begun_s = time.process_time()
-    _get(client, "/wearers")
-    note = f"{time.process_time() - begun_s:.1f} s of CPU to read ahead"
-    spent_ms = 1e3 * best_s(partial(_get, client, "/wearers"), 5)
-    found = [Budget(f"list of {WEARERS} wearers", spent_ms, 500, "ms", note=note)]
+    _get(client, "/account")  # a process that has shown a page before
+    first_ms = _cpu_ms(client, "/wearers")
+    spent_ms = min(_cpu_ms(client, "/wearers") for _ in range(5))
+    found = [
+        Budget(f"list of {WEARERS} wearers, first reading", first_ms, 500, "ms"),
+        Budget(f"list of {WEARERS} wearers, read ahead", spent_ms, 500, "ms"),
+    ]
     store.close()
     clinic.close()
     return found
-
-
-def _of_day(body: dict[str, Any], day: Day) -> dict[str, Any]:
-    return body | {"hour_starts_ns": [hour.start_ns for hour in day.hours()]}
 
 
 def _app(store: EmbeddedStore, clinic: Clinic) -> Flask:
@@ -121,6 +121,13 @@ def _client(app: Flask, log_in: LogIn) -> FlaskClient:
     form = {"name": log_in.name, "password": log_in.password}
     assert client.post("/login", data=form).status_code == 303
     return client
+
+
+def _cpu_ms(client: FlaskClient, path: str) -> float:
+    """Processor time: what a busy machine does meanwhile is not the page's."""
+    begun_s = time.process_time()
+    _get(client, path)
+    return 1e3 * (time.process_time() - begun_s)
 
 
 def _get(client: FlaskClient, path: str) -> None:

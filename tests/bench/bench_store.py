@@ -30,7 +30,7 @@ from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx import InfluxStore
 from analytics.store.influx_text import sample_lines
-from tests.analytics.dashboard.synthetic import synthetic_day
+from tests.analytics.dashboard.synthetic import moved, synthetic_day
 from tests.bench.batches import SECOND_NS, one_second
 from tests.bench.budget import Budget, best_s
 from tests.conftest import SHARED
@@ -162,10 +162,9 @@ def _page_s(store: Store) -> float:
     results = synthetic_day(first, 1)
     runs = [x for x in results if x.kind == "timeline_runs"]
     items = [x for x in results if not x.kind.startswith("timeline")]
-    body = body_of(day_exposure(first, timeline(runs, first.start_ns, first.end_ns), items))
+    model = day_exposure(first, timeline(runs, first.start_ns, first.end_ns), items)
     for day in days:
-        hours = {"hour_starts_ns": [hour.start_ns for hour in day.hours()]}
-        day_sum = Result(DAY_SUM, day.start_ns, day.end_ns, body | hours)
+        day_sum = Result(DAY_SUM, day.start_ns, day.end_ns, body_of(moved(model, day)))
         store.write_day_sum("page", day_sum, Provenance("1", "bench"))
 
     def read() -> None:

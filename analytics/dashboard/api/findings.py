@@ -12,10 +12,10 @@ from flask.typing import ResponseReturnValue
 
 from analytics.accounts.tokens import READ
 from analytics.dashboard import association as page
+from analytics.dashboard import association_words
 from analytics.dashboard.access import Permission, clinic, readings, requires
 from analytics.dashboard.api.blueprint import blueprint, page_of, seen
 from analytics.dashboard.api.fields import Dates, Instant, Span
-from analytics.exposure.association import words
 from analytics.store.base import PRESENT
 
 
@@ -75,15 +75,15 @@ def association(wearer: str) -> ResponseReturnValue:
     first, found = page.answer_of(wearer)
     plain = asdict(found)
     for name, say in (
-        ("answers", words.sentence),
-        ("reverse", words.reverse_sentence),
-        ("flares", words.flare_sentence),
+        ("answers", association_words.sentence),
+        ("reverse", association_words.reverse_sentence),
+        ("flares", association_words.flare_sentence),
     ):
         plain[name] = [
-            {**item, "text": say(record, name=page.NAMES[record.trigger])}
+            {**item, "text": say(record)}
             for item, record in zip(plain[name], getattr(found, name), strict=True)
         ]
-    return jsonify(first_day=first.date.isoformat(), caution=words.CAUTION, **plain)
+    return jsonify(first_day=first.date.isoformat(), caution=association_words.caution(), **plain)
 
 
 @blueprint.get("/wearers/<wearer>/deliveries")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from analytics.dashboard.app import close_app, create_app
 from analytics.exposure.days import NS_PER_S, Day
+from analytics.exposure.summary import DayExposure, HourExposure
 from analytics.exposure.timeline import runs_of
 from analytics.store.base import Provenance, Result, StoredBatch
 from analytics.store.clinic import Clinic
@@ -195,6 +196,13 @@ def _movements(
             if second < count * 60:
                 at(second, kind)
     return found
+
+
+def moved(found: DayExposure, day: Day) -> DayExposure:
+    """The same figures on another day of as many hours."""
+    pairs = zip(day.hours(), found.hours, strict=True)
+    hours = tuple(HourExposure(hour, old.exposure) for hour, old in pairs)
+    return replace(found, date=day.date, hours=hours)
 
 
 def fill_day(store: EmbeddedStore, wearer: str, day: Day, seed: int, until: int = 1500) -> None:

@@ -64,7 +64,7 @@ def test_now_is_the_last_known_second(site: Site) -> None:
             {"posture": "lying_left", "slouched": None, "trunk_flexion_deg": None},
             "lying",
             "Lying on the left side",
-            "Angle not known",
+            "",
         ),
         (
             {"posture": "standing", "slouched": None, "trunk_flexion_deg": 0.2},

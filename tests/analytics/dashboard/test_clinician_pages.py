@@ -369,7 +369,7 @@ def test_quality(filled: Site) -> None:
     assert "back 990 99.00 % look here 8 out of range or off, 2 unexplained" in page
     assert re.search(r"Mon 8 Jun 2\d h \d\d min 0 min – – – nothing was sent", page)
     assert "Wed 10 Jun 15 h 00 min 9 h 00 min – – – not audited yet" in page
-    assert "slouch yes" in page
+    assert "Slouching yes" in page
 
 
 def test_the_report_says_what_it_is(summed: Site) -> None:
