@@ -73,7 +73,7 @@ class BlockReader:
         shift = advance(state.neutral, start_s, first.up_by_second, first.walking, p.neutral)
         seen, reading = self.read(joined(blocks), stop_s, state)
         state.not_worn = not worn[-1]
-        timeline = self.timeline(seen, reading, worn, state.slouch)
+        timeline = self.timeline(start_s, seen.up_by_second, reading, worn, state.slouch)
         episodes, state.slouch.closed = tuple(state.slouch.closed), []
         posture, directed = timeline.posture, self._site.sagittal
         return Findings(
@@ -123,23 +123,25 @@ class BlockReader:
 
     def timeline(
         self,
-        seen: Observations,
+        first_s: int,
+        up_by_second: NDArray[np.float64],
         reading: Reading,
         worn: NDArray[np.bool_],
         slouching: SlouchState,
     ) -> Timeline:
-        """One row for each of the first seconds of what was seen; worn (seconds,)."""
+        """One row for each of worn (n,); up_by_second (3, n or more) in trunk axes; advances
+        `slouching`."""
         p, n = self._parameters.slouch, len(worn)
         directed = self._site.sagittal
         posture = np.where(worn, reading.posture[:n], np.int8(Posture.NOT_WORN))
-        up_by_second = seen.up_by_second[:, :n]
+        up_by_second = up_by_second[:, :n]
         angles = angles_of(np.where(worn, up_by_second, np.nan))
         slouched = np.full(n, -1, np.int8)
         if self._context.placement in OBSERVABLE_AT:
             slouched = slouch(
-                seen.first_s,
+                first_s,
                 angles,
-                (posture == Posture.SITTING) & ~_changing(reading.movements, seen.first_s, n),
+                (posture == Posture.SITTING) & ~_changing(reading.movements, first_s, n),
                 slouching,
                 directed=directed,
                 enter_deg=p.enter_deg(
@@ -149,7 +151,7 @@ class BlockReader:
             )
         nothing = np.full(n, np.nan, np.float32)
         return Timeline(
-            first_s=seen.first_s,
+            first_s=first_s,
             posture=posture,
             probability=np.where(worn, reading.probability[:n], np.float32(np.nan)),
             flexion_deg=angles.flexion_deg.astype(np.float32) if directed else nothing,

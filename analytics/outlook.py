@@ -3,30 +3,36 @@
 Once a minute, at the outlook's own second of it, everything that is still open is computed as if
 the stream had ended there. Between two such marks only the rows of the new seconds are told, from
 the newest minute or two, in the posture that the mark found: events and episodes wait for the next
-mark. So a second costs the same however much is open, and what is told depends on the samples
-alone, not on when it is looked.
+mark. Where the wearer has been calm for a while, nothing but the angle is looked at. So a second
+costs the same however much is open, and what is told depends on the samples alone, not on when it
+is looked.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from analytics.block_findings import BlockState
+from analytics.detect.calm import calm_seconds, direction
 from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline, join
-from analytics.detect.interpret import PostureState
+from analytics.detect.interpret import PostureState, Reading
 from analytics.detect.observe import glance
 from analytics.detect.path import State
 from analytics.detect.slouch import SlouchState
 from analytics.pipeline import Pipeline
-from analytics.segment import Segment
+from analytics.segment import LEAD_S, Segment
+from analytics.signal.frames import Readings
 from analytics.signal.wear import still_seconds, worn_seconds
 
 EVERY_S: Final = 60
 BACK_S: Final = 30
 """The glance begins so long before the mark: a movement over it is seen whole."""
+CALM_S: Final = 10
+"""So long after the last stir the posture is settled: both rests of the slowest rise are over."""
 _STATES: Final = {
     Posture.SITTING: State.SIT,
     Posture.STANDING: State.STAND,
@@ -46,7 +52,7 @@ class Look:
     """True when it is not what the last look told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Mark:
     """The present as it was computed last."""
 
@@ -75,6 +81,8 @@ class Outlook:
         self._pipeline = pipeline
         self._second = second % EVERY_S
         self._mark: _Mark | None = None
+        self._glance: tuple[_Mark, int, Timeline] | None = None
+        """The last one that waits for something to happen: of which mark, its end, its rows."""
 
     def look(self) -> Look | None:
         """The present; None when nothing is open."""
@@ -91,12 +99,33 @@ class Outlook:
             mark = self._mark = _Mark(at_s, segment.next_s, segment, ahead, found)
             fresh = True
         parts = [] if mark.findings is None else [mark.findings]
-        line = _glance(segment, mark)
-        if line is not None:
+        for line in self._lines(segment, mark):
             end_ns = (line.first_s + len(line)) * SECOND_NS
             parts.append(Findings(line.first_s * SECOND_NS, end_ns, timelines=(line,)))
         found = join(parts)
         return None if found is None else Look(found, at_s * SECOND_NS, fresh)
+
+    def _lines(self, segment: Segment, mark: _Mark) -> list[Timeline]:
+        """Rows from the mark on: of a glance until the wearer has been calm for a while, then the
+        same posture."""
+        newest = segment.newest(mark.at_s - BACK_S - LEAD_S)
+        until_s, lines = newest.end_s, []
+        if mark.line is not None:
+            stirred = np.flatnonzero(~calm_seconds(newest, mark.ahead.bias.radps))
+            last_s = newest.first_s + int(stirred[-1]) + 1 if len(stirred) else newest.first_s
+            until_s = min(until_s, max(mark.at_s, last_s + CALM_S))
+        if until_s > mark.at_s:
+            if self._glance is None or self._glance[:2] != (mark, until_s):
+                line = _glance(segment, mark, newest.part(newest.first_s, until_s))
+                # the newest second may have begun only
+                self._glance = (mark, until_s, line) if until_s < newest.end_s else None
+            else:
+                line = self._glance[2]
+            lines.append(line)
+        before = lines[-1] if lines else mark.line
+        if before is not None and until_s < newest.end_s:
+            lines.append(_carried(segment, mark, before, newest.part(until_s, None)))
+        return lines
 
 
 def _holds(mark: _Mark, segment: Segment, at_s: int) -> bool:
@@ -104,12 +133,10 @@ def _holds(mark: _Mark, segment: Segment, at_s: int) -> bool:
     return same and mark.at_s == at_s
 
 
-def _glance(segment: Segment, mark: _Mark) -> Timeline | None:
-    """Rows from the mark on."""
-    frames = segment.newest_frames(mark.at_s - BACK_S, mark.ahead.bias)
+def _glance(segment: Segment, mark: _Mark, newest: Readings) -> Timeline:
+    """Rows from the mark on, from readings of whole seconds that begin before it."""
+    frames = segment.frames(newest, copy.copy(mark.ahead.bias)).part(mark.at_s - BACK_S, None)
     new = max(0, mark.at_s - frames.first_s)
-    if frames.seconds <= new:
-        return None
     p, site, line = segment.parameters, segment.context.site, mark.line
     seen = glance(frames, site=site, parameters=p)
     state, slouching = _state_at(mark, seen.first_s)
@@ -117,7 +144,19 @@ def _glance(segment: Segment, mark: _Mark) -> Timeline | None:
     if line is not None and line.posture[-1] == Posture.NOT_WORN:
         worn[new:] = worn_seconds(still_seconds(seen.up_by_second, p.wear)[new:], True, p.wear)
     seen, reading = segment.reader.read(seen, seen.first_s + seen.seconds, state)
-    return segment.reader.timeline(seen, reading, worn, slouching).part(new, seen.seconds)
+    line = segment.reader.timeline(seen.first_s, seen.up_by_second, reading, worn, slouching)
+    return line.part(new, seen.seconds)
+
+
+def _carried(segment: Segment, mark: _Mark, before: Timeline, calm: Readings) -> Timeline:
+    """Rows of calm seconds: the posture of the last row before, and the angle of each second."""
+    posture, n = before.posture[-1], calm.seconds
+    rotation, slip = segment.context.calibration.rotation, mark.ahead.state.neutral.rotation
+    up = np.einsum("ij,jk->ik", rotation if slip is None else slip @ rotation, direction(calm))
+    reading = Reading(np.full(n, posture), np.full(n, before.probability[-1]), ())
+    worn = np.full(n, posture != Posture.NOT_WORN)
+    slouching = SlouchState(slouched=bool(before.slouched[-1] == 1))
+    return segment.reader.timeline(calm.first_s, up, reading, worn, slouching)
 
 
 def _state_at(mark: _Mark, first_s: int) -> tuple[BlockState, SlouchState]:

@@ -110,14 +110,14 @@ class Segment:
         read_s = self._seen[0].first_s if self._seen else self.next_s
         return min([read_s - CONTEXT_S, *self.state.open_since()]) - CONTEXT_S // 2
 
-    def newest_frames(self, start_s: int, bias: Bias) -> Frames:
-        """Frames from start_s (not before the block that is open, less its context) to the newest
-        sample, the last second filled up; orientation is told from up to LEAD_S more."""
-        parts = [r for r in self._readings if r.end_s + 1 >= start_s - LEAD_S]
-        view = joined(parts).part(start_s - LEAD_S, None).whole_seconds()
-        return self._frames(view, copy.copy(bias)).part(start_s, None)
+    def newest(self, start_s: int) -> Readings:
+        """Whole seconds from start_s (not before the block that is open, less its context) to the
+        newest sample; the last one is filled up. Only after the first reading."""
+        parts = [r for r in self._readings if r.end_s >= start_s] or self._readings[-1:]
+        return joined(parts).part(start_s, None).whole_seconds()
 
-    def _frames(self, view: Readings, bias: Bias) -> Frames:
+    def frames(self, view: Readings, bias: Bias) -> Frames:
+        """Frames of some whole seconds; `bias` is brought up to date."""
         return frames_of(view, self.context.calibration.rotation, bias)
 
     def _block_end(self) -> int:
@@ -128,7 +128,7 @@ class Segment:
         start_s = self.next_s
         readings = joined(self._readings)
         view = readings.part(start_s - CONTEXT_S - LEAD_S, stop_s + CONTEXT_S).whole_seconds()
-        frames = self._frames(view, self.bias).part(start_s - CONTEXT_S, None)
+        frames = self.frames(view, self.bias).part(start_s - CONTEXT_S, None)
         site = self.context.site
         self._seen.append(observe(frames, start_s, stop_s, site=site, parameters=self.parameters))
         self.next_s = stop_s

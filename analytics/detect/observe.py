@@ -12,6 +12,7 @@ from analytics.detect.dips import Dip, dips, heave_of
 from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
+from analytics.detect.posture import change_evidence
 from analytics.detect.pulses import Pulse, pulses
 from analytics.detect.quiet import quiet_seconds
 from analytics.detect.respiration import Breaths, respiration
@@ -142,6 +143,8 @@ def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observation
     inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
     offset = motion.first_s * MOTION_HZ
     rises = [] if site.slow else pulses(motion, inside, parameters.pulses)
+    p = parameters.posture
+    rises = [rise for rise in rises if max(change_evidence(rise, site, p)) > -p.most]
     sinks: list[Dip] = []
     turns: list[Excursion] = []
     if rises:

@@ -32,14 +32,11 @@ class SwayParameters:
 
 @dataclass(frozen=True, slots=True)
 class QuietStand:
-    """What half a minute of stillness would say if the wearer stood."""
+    """Half a minute of stillness, whatever the posture."""
 
     start_s: int
-    rms_deg: float
-    rms_forward_deg: float
-    rms_lateral_deg: float
-    path_deg: float
-    frequency_hz: float
+    tilt_deg: NDArray[np.float64]
+    """(2, n) tilt forward and to the left at SLOW_HZ, small angles."""
 
 
 def quiet_stands(
@@ -57,30 +54,13 @@ def quiet_stands(
     tilt_deg = np.degrees(slow_signals(frames)[:2])
     width = p.stand_s * SLOW_HZ
     return tuple(
-        _stand(at, tilt_deg[:, (at - frames.first_s) * SLOW_HZ :][:, :width]) for at in starts
+        QuietStand(at, tilt_deg[:, (at - frames.first_s) * SLOW_HZ :][:, :width]) for at in starts
     )
 
 
 def _starts(low: int, high: int, start_s: int, stop_s: int, p: SwayParameters) -> range:
     low = max(low, start_s)
     return range(-(-low // p.step_s) * p.step_s, min(high - p.stand_s + 1, stop_s), p.step_s)
-
-
-def _stand(start_s: int, tilt_deg: NDArray[np.float64]) -> QuietStand:
-    centred = tilt_deg - tilt_deg.mean(axis=1, keepdims=True)
-    square = np.square(centred)
-    path = float(np.hypot(*np.diff(centred, axis=1)).sum())
-    distance = float(np.sqrt(square.sum(axis=0)).mean())
-    seconds = centred.shape[1] / SLOW_HZ
-    forward, lateral = np.sqrt(square.mean(axis=1)).tolist()
-    return QuietStand(
-        start_s=start_s,
-        rms_deg=float(np.sqrt(square.sum(axis=0).mean())),
-        rms_forward_deg=forward,
-        rms_lateral_deg=lateral,
-        path_deg=path,
-        frequency_hz=path / seconds / (2.0 * np.pi * max(distance, 1e-9)),
-    )
 
 
 @dataclass(slots=True)
@@ -110,27 +90,36 @@ def sways(
     """
     found: list[Sway] = []
     known = np.concatenate((state.posture, posture))
+    stood = np.concatenate(([0], np.cumsum(known == Posture.STANDING))).tolist()
     from_s, end_s = first_s - len(state.posture), first_s + len(posture)
     going_on = []
     for stand in (*state.open, *stands):
-        low = stand.start_s - from_s
-        if stand.start_s + parameters.stand_s > end_s:
+        low, stop_s = stand.start_s - from_s, stand.start_s + parameters.stand_s
+        if stop_s > end_s:
             going_on.append(stand)
             continue
-        part = known[low : low + parameters.stand_s]
-        if stand.start_s < state.free_s or not (part == Posture.STANDING).all():
+        stood_s = stood[low + parameters.stand_s] - stood[low]
+        if stand.start_s < state.free_s or stood_s < parameters.stand_s:
             continue
-        state.free_s = stand.start_s + parameters.stand_s
-        found.append(
-            Sway(
-                start_ns=stand.start_s * SECOND_NS,
-                end_ns=state.free_s * SECOND_NS,
-                rms_deg=stand.rms_deg,
-                rms_forward_deg=stand.rms_forward_deg if directed else None,
-                rms_lateral_deg=stand.rms_lateral_deg if directed else None,
-                path_deg=stand.path_deg,
-                frequency_hz=stand.frequency_hz,
-            )
-        )
+        state.free_s = stop_s
+        found.append(_sway(stand, stop_s, directed=directed))
     state.open, state.posture = tuple(going_on), known[-parameters.stand_s :]
     return tuple(found)
+
+
+def _sway(stand: QuietStand, end_s: int, *, directed: bool) -> Sway:
+    centred = stand.tilt_deg - stand.tilt_deg.mean(axis=1, keepdims=True)
+    square = np.square(centred)
+    path = float(np.hypot(*np.diff(centred, axis=1)).sum())
+    distance = float(np.sqrt(square.sum(axis=0)).mean())
+    seconds = centred.shape[1] / SLOW_HZ
+    forward, lateral = np.sqrt(square.mean(axis=1)).tolist()
+    return Sway(
+        start_ns=stand.start_s * SECOND_NS,
+        end_ns=end_s * SECOND_NS,
+        rms_deg=float(np.sqrt(square.sum(axis=0).mean())),
+        rms_forward_deg=forward if directed else None,
+        rms_lateral_deg=lateral if directed else None,
+        path_deg=path,
+        frequency_hz=path / seconds / (2.0 * np.pi * max(distance, 1e-9)),
+    )
