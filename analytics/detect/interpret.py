@@ -276,9 +276,14 @@ class _Reader:
                     crouch = pulse
                 elif old is State.CROUCH and crouch is not None:
                     found += self._crouched(crouch, pulse, up)
+        lying = self.p.lying
+        shortest_s = lying.least_s if self.site.sagittal else lying.undirected_least_s
+        settled_by = self.seen.up.shape[1] - shortest_s * MOTION_HZ
         for change in changes:
-            if change.turn_deg < self.p.lying.least_turn_deg:
+            if change.turn_deg < lying.least_turn_deg:
                 continue
+            if change.into and change.crossing > settled_by:
+                continue  # the record ends before a bend and lying down differ
             index = chain.index_at(change.crossing)
             upright = path.states[index - 1 if change.into else index]
             sat = upright is State.SIT

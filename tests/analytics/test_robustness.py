@@ -200,3 +200,9 @@ def test_a_movement_is_never_surer_than_the_postures_around_it(usual: Findings) 
         known = timeline.probability[np.array(around) - timeline.first_s]
         assert change.confidence is not None
         assert change.confidence <= np.nanmin(known) + 1e-6
+
+
+def test_a_record_that_ends_in_a_bend_tells_no_lying_down() -> None:
+    down = Wearer().hold(30).go(1.5, flexion=75.0).hold(0.5)
+    assert not kinds(told(*played(down.script())))["stand_to_lie"]
+    assert kinds(told(*played(down.hold(20).script())))["stand_to_lie"] == 1

@@ -10,6 +10,7 @@ import pytest
 from analytics.offline import analyse
 from analytics.recording import read_recording
 from tests.corpus.failures import failures, index
+from tests.corpus.reliability import cells, seconds, section
 from tests.corpus.scoring import load_scorer
 from tests.corpus.targets import TARGETS, Scored, Target, merged, score_one
 
@@ -68,3 +69,17 @@ def test_failures_are_listed_worst_first_and_escaped() -> None:
     assert "a &lt;figure&gt;" in page
     assert "found 2 squat" in page
     assert 'href="Set_three.html"' in page
+
+
+def test_probability_is_compared_where_truth_and_result_tell_a_posture() -> None:
+    truth = {"set": "Set", "posture": [[0.0, 6.0, "sitting"], [6.0, 12.0, "walking"]]}
+    timeline = {
+        "time_s": [i + 0.5 for i in range(12)],
+        "posture": ["sitting"] * 3 + ["standing", "unknown"] + ["sitting"] * 7,
+        "probability": [0.95] * 3 + [0.55, 0.4] + [0.95] * 7,
+    }
+    told = list(seconds(truth, {"timeline": timeline}))
+    assert told == [(0.95, True), (0.95, True), (0.55, False)]
+    assert cells(told) == ["1: 0.00", "–", "–", "2: 1.00", "–"]
+    page = section([(truth, {"timeline": timeline}), (truth, None)])
+    assert "| Set | 1: 0.00 | – | – | 2: 1.00 | – |" in page
