@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
+from analytics.day_basis import personal
 from analytics.day_reading import read_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
@@ -36,7 +37,7 @@ from analytics.store.base import (
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import ClinicError
-from analytics.worker import Worker, personal
+from analytics.worker import Worker
 
 FOLDER = "reanalysis"
 BASIS: Final = "basis"
@@ -160,7 +161,7 @@ def compute_day(samples: Store, clinic: Clinic, task: DayTask) -> DayDone:
     """Compute one day; the same samples and records give the same in every process."""
     recorder = _Recorder(samples)
     worker = Worker(cast(Store, recorder), clinic, overrides=task.overrides)
-    basis = worker.basis(task.wearer, task.day)
+    basis = worker.basis.checksum(task.wearer, task.day)
     if basis is None or basis == task.known:
         return DayDone(basis, None)
     worker.recompute(task.wearer, task.day)

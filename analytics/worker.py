@@ -7,39 +7,29 @@ again. The queue is cleared only after the results are written, so a crash loses
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from analytics.calibration import (
-    Reference,
-    Worn,
-    calibration_of,
-    judge_steps,
-    references,
-    step_scale_of,
-)
-from analytics.day_reading import days_to_keep, keep_day
+from analytics.calibration import judge_steps
+from analytics.day_basis import DayBasis, Setup
+from analytics.day_reading import keep_day
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
 from analytics.extra_days import ExtraDays
-from analytics.extra_sensors import ExtraDay
-from analytics.sensor_context import SensorContext
-from analytics.store.archive import checksum_of_batches
 from analytics.store.arrivals import Arrival
-from analytics.store.base import MAX_BATCH_NS, PRESENT, Store, StoreError
+from analytics.store.base import Store, StoreError
 from analytics.store.clinic import Clinic
 from analytics.store.grouped import GroupedResults
-from analytics.store.records import Wearer, WearerSettings
 from analytics.track import Track, TrackKey
 from analytics.trunk_sensor import trunk_sensor
-from wire.messages import Birth
+from analytics.unsummed_days import UnsummedDays
 
 logger = logging.getLogger(__name__)
 
@@ -48,24 +38,10 @@ SETTLED_S = 60.0
 read a day that has none as it is."""
 SILENT_S = 5.0
 """When nothing has come for so long, what is open is computed once as if it ended there."""
-SUMMED_DAYS = 400
-"""So many days back sums are made again where there are none (an older version wrote the results,
-or the worker was ended before it could)."""
+SETTLED_AT_ONCE = 4
 LONG_NS = 24 * 3600 * 10**9
 REPEAT_SHARE = 10
 """Late samples start a day again at most as often as keeps this work under a tenth of the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """What the computation of a day rests on besides the samples."""
-
-    placement: str
-    rate_hz: float
-    has_gyro: bool
-    axes: tuple[tuple[str, str], ...]
-    references: tuple[Reference, ...]
-    settings: WearerSettings
 
 
 @dataclass(slots=True)
@@ -73,7 +49,7 @@ class _Running:
     """A track, and what it was computed with."""
 
     track: Track
-    setup: _Setup
+    setup: Setup
     rebuilt_s: float
     cost_s: float
     changed_s: float
@@ -104,12 +80,10 @@ class Worker:
         self._store = cast(Store, self._grouped)
         self._clock_ns = clock_ns
         self._clinic = clinic
-        self._overrides = overrides or {}
-        self._parameters = parameters or Parameters()
+        self.basis = DayBasis(self._store, clinic, parameters or Parameters(), overrides or {})
         self._running: dict[TrackKey, _Running] = {}
-        self._unsummed: list[tuple[str, Day]] | None = None
-        """Days of before the start that need a sum, the next one last; None: not looked for."""
-        self._extra = ExtraDays(self._store, clinic, self._contexts_of, self._parameters_of)
+        self._unsummed = UnsummedDays(self._store, clinic)
+        self._extra = ExtraDays(self._store, clinic, self.basis.contexts_of, self.basis.parameters)
 
     def run(self, stop: threading.Event, poll_s: float = 0.5) -> None:
         """Work until `stop` is set; a store that does not answer is waited for."""
@@ -129,7 +103,7 @@ class Worker:
 
     def tick(self) -> int:
         """Take what has arrived once; returns how many arrivals were dealt with."""
-        judge_steps(self._store, self._clinic, self._clock_ns(), self._parameters_of)
+        judge_steps(self._store, self._clinic, self._clock_ns(), self.basis.parameters)
         arrivals = self._clinic.arrivals()
         put_off: set[int] = set()
         for (wearer, sensor), items in _grouped(arrivals).items():
@@ -186,7 +160,7 @@ class Worker:
         """Bring one day up to date; False when that is put off to a later tick."""
         running = self._running.get(key)
         newest_ns = max(item.end_ns for item in arrivals)
-        if running is not None and running.setup == self._setup(key):
+        if running is not None and running.setup == self.basis.setup(key):
             if not any(_comes_late(item, running) for item in arrivals):
                 running.advance(newest_ns)
                 return True
@@ -198,9 +172,9 @@ class Worker:
 
     def _rebuild(self, key: TrackKey) -> bool:
         begun_s = time.monotonic()
-        setup = self._setup(key)
-        parameters = self._parameters_of(key.wearer)
-        track = Track(key, self._store, self._contexts(key, setup, parameters), parameters)
+        setup = self.basis.setup(key)
+        parameters = self.basis.parameters(key.wearer)
+        track = Track(key, self._store, self.basis.contexts(key, setup, parameters), parameters)
         track.advance(key.day.end_ns)
         track.settle()
         ended_s = time.monotonic()
@@ -208,19 +182,6 @@ class Worker:
             track, setup, ended_s, ended_s - begun_s, ended_s, settled=True
         )
         return True
-
-    def basis(self, wearer: str, day: Day) -> str | None:
-        """What the computation of a day rests on, in a text that changes with any of it: sensor,
-        calibration, settings, the batches of samples. None without a trunk sensor."""
-        sensor = trunk_sensor(self._clinic, wearer)
-        if sensor is None:
-            return None
-        setup = self._setup(TrackKey(wearer, sensor, day))
-        batches = self._store.read_batches(wearer, sensor, day.start_ns - MAX_BATCH_NS, day.end_ns)
-        extra = ExtraDay(self._store, self._clinic, wearer, day).basis()
-        return hashlib.sha256(
-            f"{sensor} {setup} {checksum_of_batches(batches)}{extra}".encode()
-        ).hexdigest()
 
     def recompute(self, wearer: str, day: Day) -> bool:
         """Compute a day from its first sample to its last; False without a trunk sensor."""
@@ -247,11 +208,16 @@ class Worker:
             self._extra.again(key.wearer, key.day)
 
     def _settle(self) -> None:
+        """A few at most: a tick stays short when a broker is away and nobody is heard."""
         now_s = time.monotonic()
-        for running in self._running.values():
-            if not running.settled and now_s - running.changed_s > SILENT_S:
-                running.track.settle()
-                running.settled = True
+        waiting = (
+            running
+            for running in self._running.values()
+            if not running.settled and now_s - running.changed_s > SILENT_S
+        )
+        for running in islice(waiting, SETTLED_AT_ONCE):
+            running.track.settle()
+            running.settled = True
 
     def _sum_up(self, *, idle: bool) -> None:
         """One day at most: a tick stays short."""
@@ -261,89 +227,8 @@ class Worker:
                 keep_day(self._store, key.wearer, key.day)
                 running.changed_s = math.inf
                 return
-        if not idle:
-            return
-        if self._unsummed is None:
-            self._unsummed = [
-                (wearer.wearer, day)
-                for wearer in self._clinic.wearers()
-                for day in self._days_to_keep(wearer)
-            ]
-        if self._unsummed:
-            wearer, day = self._unsummed.pop()
-            if not any(key.wearer == wearer and key.day == day for key in self._running):
-                keep_day(self._store, wearer, day)
-
-    def _days_to_keep(self, wearer: Wearer) -> list[Day]:
-        zone = wearer.zone
-        spans = [
-            span
-            for span in self._store.result_spans(wearer.wearer)
-            if span.version == PRESENT and span.kind == "timeline_runs"
-        ]
-        if not spans:
-            return []
-        first, last = Day.at(spans[0].first_ns, zone), Day.at(spans[0].last_ns, zone)
-        count = min((last.date - first.date).days + 1, SUMMED_DAYS)
-        days = [last.plus(n - count + 1) for n in range(count)]
-        return days_to_keep(self._store, wearer.wearer, days)
-
-    # --- what the clinic knows -------------------------------------------------------------
-
-    def _birth(self, wearer: str, sensor: str) -> Birth:
-        birth = {s.sensor: s.birth for s in self._clinic.sensors(wearer)}[sensor]
-        assert birth is not None  # noqa: S101 - trunk_sensor chose this one by its birth
-        return birth
-
-    def _setup(self, key: TrackKey) -> _Setup:
-        birth = self._birth(key.wearer, key.sensor)
-        return _Setup(
-            placement=birth.placement,
-            rate_hz=birth.rate_hz,
-            has_gyro="gyro" in birth.quantities,
-            axes=tuple(sorted((birth.axes or {}).items())),
-            references=references(self._clinic, key.wearer, key.sensor, key.day),
-            settings=self._clinic.wearer(key.wearer).settings,
-        )
-
-    def _contexts(
-        self, key: TrackKey, setup: _Setup, parameters: Parameters
-    ) -> list[tuple[int, SensorContext]]:
-        worn = Worn(key.wearer, key.sensor, self._birth(key.wearer, key.sensor))
-        found = []
-        for reference in setup.references or (None,):
-            context = SensorContext(
-                placement=setup.placement,
-                rate_hz=setup.rate_hz,
-                has_gyro=setup.has_gyro,
-                calibration=calibration_of(reference, self._store, worn, parameters),
-            )
-            scale = step_scale_of(reference, self._store, worn, context, parameters)
-            from_ns = reference.from_ns if reference else key.day.start_ns
-            found.append((from_ns, replace(context, step_scale=scale)))
-        return found
-
-    def _contexts_of(self, wearer: str, day: Day) -> list[tuple[int, SensorContext]]:
-        sensor = trunk_sensor(self._clinic, wearer)
-        if sensor is None:
-            return []
-        key = TrackKey(wearer, sensor, day)
-        return self._contexts(key, self._setup(key), self._parameters_of(wearer))
-
-    def _parameters_of(self, wearer: str) -> Parameters:
-        settings = self._clinic.wearer(wearer).settings
-        return personal(self._parameters, settings).override(self._overrides)
-
-
-def personal(parameters: Parameters, settings: WearerSettings) -> Parameters:
-    """The parameters with what a clinician has set for this wearer."""
-    slouch = {"min_episode_min": settings.slouch_bout_min_s / 60}
-    if settings.slouch_enter_deg is not None:
-        slouch |= dict.fromkeys(
-            ("enter_low_trunk_deg", "enter_high_trunk_deg"), settings.slouch_enter_deg
-        )
-    walking = {"prolonged_min": settings.walking_limit_s / 60}
-    return parameters.override({"slouch": slouch, "walking": walking})
+        if idle:
+            self._unsummed.sum_up_one({(key.wearer, key.day) for key in self._running})
 
 
 def _comes_late(arrival: Arrival, running: _Running) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from analytics.calibration import PATIENCE_NS, references
+from analytics.day_basis import personal
 from analytics.detect.findings import join
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
@@ -24,7 +25,7 @@ from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import CalibrationStep, ClinicError, GuidedCalibration, Hold
 from analytics.track import TrackKey
-from analytics.worker import Worker, personal
+from analytics.worker import Worker
 from tests.analytics.signals import Wearer, played
 from wire.batch import Batch, Channel
 from wire.ids import new_session
@@ -217,7 +218,7 @@ def test_a_calibration_counts_from_its_time_on(store: EmbeddedStore, clinic: Cli
     wanted: list[Result] = []
     key = TrackKey("anna", "trunk", DAY)
     parameters = personal(Parameters(), clinic.wearer("anna").settings)
-    contexts = [c for _, c in other._contexts(key, other._setup(key), parameters)]
+    contexts = [c for _, c in other.basis.contexts(key, other.basis.setup(key), parameters)]
     edges = (DAY.start_ns, START_NS + 3 * 60 * S, DAY.end_ns)
     for context, low, high in zip(contexts, edges[:-1], edges[1:], strict=True):
         pipeline = Pipeline(context, parameters)
