@@ -239,12 +239,10 @@ def gait_signs(
     return out
 
 
-def step_scale(pieces: Sequence[WalkGait], seconds: float, distance_m: float) -> float | None:
-    """Scale from the pieces of a known walk that took so long; None without a steady one."""
-    known = [
-        (2.0 * g.step_length_m / g.stride_time_s, g.strides) for g in pieces if g.step_length_m
-    ]
-    if not known or seconds <= 0.0 or distance_m <= 0.0:
+def step_scale(pieces: Sequence[WalkGait], steps: int, distance_m: float) -> float | None:
+    """Scale from the pieces of a known walk of so many steps; None without a steady one."""
+    known = [(g.step_length_m, g.strides) for g in pieces if g.step_length_m]
+    if not known or steps <= 0 or distance_m <= 0.0:
         return None
-    speed, strides = np.array(known).T
-    return float(distance_m / (seconds * (speed @ strides) / strides.sum()))
+    length, strides = np.array(known).T
+    return float(distance_m / (steps * (length @ strides) / strides.sum()))
