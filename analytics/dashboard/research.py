@@ -18,7 +18,7 @@ from analytics.dashboard.access import (
     requires,
     view_log,
 )
-from analytics.dashboard.language import gettext
+from analytics.dashboard.language import gettext, lazy
 from analytics.export import dictionary as data_dictionary
 from analytics.export.errors import ExportError
 from analytics.export.formats import FORMATS, PARTS
@@ -28,6 +28,31 @@ from analytics.store.records import ClinicError
 blueprint = Blueprint("research", __name__, url_prefix="/research")
 MAX_COHORTS: Final = 50
 MAX_NAME: Final = 60
+FINE: Final = {
+    "rate_hz": (
+        lazy("Samples"),
+        {
+            "full": lazy("every sample"),
+            "50": lazy("means, 50 a second"),
+            "25": lazy("means, 25 a second"),
+            "10": lazy("means, 10 a second"),
+            "5": lazy("means, 5 a second"),
+            "1": lazy("means of each second"),
+        },
+    ),
+    "resolution": (
+        lazy("Results"),
+        {
+            "second": lazy("by the second"),
+            "minute": lazy("by the minute"),
+            "hour": lazy("by the hour"),
+            "day": lazy("by the day"),
+        },
+    ),
+}
+"""Options of the formats that have them: what they are about, and their choices in words."""
+USUAL: Final = {"rate_hz": "full", "resolution": "second"}
+"""What is not asked for; a format without the choice takes no other."""
 
 
 @blueprint.get("")
@@ -128,6 +153,7 @@ def _wanted() -> ExportRequest:
         last=date.fromisoformat(form.get("last", "")),
         format=form.get("format", ""),
         parts=tuple(dict.fromkeys(form.getlist("part"))),
+        options={name: form[name] for name in FINE if form.get(name, USUAL[name]) != USUAL[name]},
         renamed="renamed" in form,
         shift_dates="shift_dates" in form,
     )
@@ -151,6 +177,7 @@ def _page(status: int = 200, **more: Any) -> ResponseReturnValue:
         cohorts=clinic().cohorts(name),
         formats=FORMATS,
         parts=PARTS,
+        fine=FINE,
         form=request.form,
         today=today.isoformat(),
         jobs=clinic().exports(name),

@@ -431,6 +431,49 @@ DAYS: Final = Table(
         ),
     ),
 )
+HOURS: Final = Table(
+    "hours",
+    "one hour of such a day, with `resolution=hour`; hours without any data have no row",
+    (
+        _START,
+        _END,
+        *(c for c in DAYS.columns[3:] if c.name != "longest_sitting_min"),
+    ),
+)
+MINUTES: Final = Table(
+    "minutes",
+    "one minute (UTC) of the timeline, with `resolution=minute`; minutes without any result have"
+    " no row",
+    (
+        Column("time_utc", "timestamp", "ns since 1970-01-01 UTC", "beginning of the minute"),
+        Column("posture", "string", "", "the posture of most of its seconds", _UNKNOWN),
+        Column(
+            "trunk_flexion_deg",
+            "float32",
+            "degree",
+            "mean of the known seconds, forward positive",
+            _UNKNOWN,
+        ),
+        Column("worn_s", "int32", "second", "seconds worn"),
+        Column("slouched_s", "int32", "second", "seconds slouched"),
+        Column(
+            "slouch_known_s",
+            "int32",
+            "second",
+            "seconds in which slouching could be told: the denominator of slouched_s",
+        ),
+    ),
+)
+RAW_MEANS: Final = Table(
+    "raw_means",
+    "mean of the samples of one sensor in a piece of 1/`rate_hz` s, with `rate_hz`; pieces without"
+    " samples have no row",
+    (
+        Column("time_utc", "timestamp", "ns since 1970-01-01 UTC", "beginning of the piece"),
+        Column("samples", "int32", "samples", "how many the mean is of"),
+        *RAW.columns[1:],
+    ),
+)
 RESULTS: Final = (
     TIMELINE,
     MOVEMENTS,
@@ -443,7 +486,26 @@ RESULTS: Final = (
     SYMPTOMS,
     DAYS,
 )
-TABLES: Final = (RAW, *RESULTS)
+TABLES: Final = (RAW, RAW_MEANS, TIMELINE, MINUTES, HOURS, *RESULTS[1:])
+_BY_TIME: Final[Mapping[str, tuple[Table, ...]]] = {
+    "second": (TIMELINE,),
+    "minute": (MINUTES,),
+    "hour": (HOURS,),
+    "day": (),
+}
+RESOLUTIONS: Final = tuple(_BY_TIME)
+"""How finely results tell of the time; events and days are there in each."""
+
+
+def results_at(resolution: str) -> tuple[Table, ...]:
+    """The result tables of an export with this of RESOLUTIONS."""
+    return (*_BY_TIME[resolution], *RESULTS[1:])
+
+
+def means_of(quantities: Iterable[str]) -> Table:
+    """The columns of RAW_MEANS for a sensor that measures these."""
+    axes = {f"{name}_{axis}" for name in quantities for axis in "xyz"}
+    return RAW_MEANS.only({"time_utc", "samples"} | axes)
 
 
 def raw_of(quantities: Iterable[str]) -> Table:
@@ -453,7 +515,7 @@ def raw_of(quantities: Iterable[str]) -> Table:
 
 def quantities_in(columns: Iterable[str]) -> set[str]:
     """Which quantities these columns of RAW are of."""
-    return {name.partition("_")[0] for name in columns} - {"time"}
+    return {name.partition("_")[0] for name in columns} - {"time", "samples"}
 
 
 def named(names: Collection[str]) -> list[Table]:

@@ -55,6 +55,20 @@ class ExportFormat:
     options: tuple[FormatOption, ...] = ()
 
 
+_HOW_FINE: Final = (
+    FormatOption(
+        "rate_hz",
+        "full",
+        "of samples: all of them, or means of 1/`rate_hz` s",
+        ("full", "50", "25", "10", "5", "1"),
+    ),
+    FormatOption(
+        "resolution",
+        "second",
+        "of results by time; events and days are there in each",
+        ("second", "minute", "hour", "day"),
+    ),
+)
 FORMATS: Final = (
     ExportFormat(
         "parquet",
@@ -65,6 +79,7 @@ FORMATS: Final = (
         "tabular",
         options=(
             FormatOption("compression", "zstd", "of the columns", ("zstd", "snappy", "none")),
+            *_HOW_FINE,
         ),
     ),
     ExportFormat(
@@ -74,6 +89,7 @@ FORMATS: Final = (
         "`SUBJECT/raw_SENSOR/DATE.csv`, `SUBJECT/TABLE.csv`",
         "anything",
         "tabular",
+        options=_HOW_FINE,
     ),
     ExportFormat(
         "hdf5",

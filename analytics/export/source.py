@@ -15,10 +15,12 @@ from analytics.export import dictionary
 from analytics.export.dictionary import Table
 from analytics.export.formats import RAW, RESULTS
 from analytics.export.piece import Progress
+from analytics.export.resolution import minutes as by_minute
 from analytics.export.subject import Subject
 from analytics.export.tables import (
     days_table,
     extra_sensors_table,
+    hours_table,
     items_table,
     raw_table,
     steps_table,
@@ -128,18 +130,22 @@ class Source:
         return day.plus(subject.shift_ns // NS_PER_DAY).date.isoformat()
 
     def day_tables(
-        self, subject: Subject, day: Day, start_ns: int, end_ns: int
+        self, subject: Subject, day: Day, start_ns: int, end_ns: int, resolution: str = "second"
     ) -> Iterator[tuple[Table, pa.Table]]:
-        """Result tables of a part of a day; `days` has a row only for a whole one."""
-        for table, rows in self._day_tables(subject, day, start_ns, end_ns):
+        """Result tables of a part of a day; `days` and `hours` have rows only for a whole one.
+        resolution: of dictionary.RESOLUTIONS."""
+        for table, rows in self._day_tables(subject, day, start_ns, end_ns, resolution):
             yield table, moved(rows, subject.shift_ns)
 
     def _day_tables(
-        self, subject: Subject, day: Day, start_ns: int, end_ns: int
+        self, subject: Subject, day: Day, start_ns: int, end_ns: int, resolution: str
     ) -> Iterator[tuple[Table, pa.Table]]:
         read = partial(self.store.read_results, subject.wearer)
         minutes = read("timeline", start_ns, end_ns)
-        yield dictionary.TIMELINE, timeline_table(minutes, start_ns, end_ns)
+        if resolution == "second":
+            yield dictionary.TIMELINE, timeline_table(minutes, start_ns, end_ns)
+        elif resolution == "minute":
+            yield dictionary.MINUTES, by_minute(timeline_table(minutes, start_ns, end_ns))
         kinds = dict.fromkeys((*ITEM_KINDS, *(kind for kind, _ in ITEM_TABLES)))
         items = {kind: read(kind, start_ns, end_ns) for kind in kinds}
         begun = {
@@ -157,6 +163,8 @@ class Source:
             runs = [replace(minute, body=runs_of(minute.body)) for minute in minutes]
             line = timeline(runs, day.start_ns, day.end_ns)
             summary = day_exposure(day, line, chain.from_iterable(items.values()))
+            if resolution == "hour":
+                yield dictionary.HOURS, hours_table(summary)
             yield dictionary.DAYS, days_table([(day, summary)])
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analytics.export import dictionary
 from analytics.export.dictionary import Table
 from analytics.exposure.days import Day
-from analytics.exposure.summary import DayExposure
+from analytics.exposure.summary import DayExposure, Exposure
 from analytics.store.base import Result, Samples
 from analytics.store.records import DiaryEntry
 
@@ -121,6 +121,13 @@ def days_table(days: Iterable[tuple[Day, DayExposure]]) -> pa.Table:
     return _from_rows([_day_row(day, summary) for day, summary in days], dictionary.DAYS)
 
 
+def hours_table(summary: DayExposure) -> pa.Table:
+    """One row per hour of a day that has any data."""
+    exposures = (hour.exposure for hour in summary.hours)
+    rows = [_figures(exposure) for exposure in exposures if exposure.worn_min is not None]
+    return _from_rows(rows, dictionary.HOURS)
+
+
 def short(value: float) -> float:
     """A float32 without the digits that it does not have."""
     return float(f"{value:.6g}")
@@ -150,13 +157,21 @@ def iso_text(times: pa.Array) -> pa.StringArray:
 
 
 def _day_row(day: Day, summary: DayExposure) -> dict[str, Any]:
-    exposure = summary.exposure
+    return {
+        "date": day.date,
+        "longest_sitting_min": summary.longest_sitting_min,
+        **_figures(summary.exposure),
+        "start_utc": day.start_ns,
+        "end_utc": day.end_ns,
+    }
+
+
+def _figures(exposure: Exposure) -> dict[str, Any]:
     slouched = exposure.slouched_min
     band = {} if slouched is None else dataclasses.asdict(slouched)
     return {
-        "date": day.date,
-        "start_utc": day.start_ns,
-        "end_utc": day.end_ns,
+        "start_utc": exposure.start_ns,
+        "end_utc": exposure.end_ns,
         "worn_min": exposure.worn_min,
         **{f"{word}_min": minutes for word, minutes in (exposure.posture_min or {}).items()},
         "slouch_known_min": exposure.slouch_known_min,
@@ -164,7 +179,6 @@ def _day_row(day: Day, summary: DayExposure) -> dict[str, Any]:
         "slouched_min_low": band.get("low"),
         "slouched_min_high": band.get("high"),
         "slouch_episodes": exposure.slouch_episodes,
-        "longest_sitting_min": summary.longest_sitting_min,
         "walking_bouts": exposure.walking_bouts,
         "prolonged_bouts": exposure.prolonged_bouts,
         **{f"{kind}_count": count for kind, count in exposure.movements.items()},

@@ -17,6 +17,7 @@ from analytics.export import dictionary
 from analytics.export.ahead import ahead
 from analytics.export.formats import Options
 from analytics.export.piece import Piece, Progress, Written
+from analytics.export.resolution import means
 from analytics.export.source import RawPart, Source
 from analytics.export.subject import Subject
 from analytics.export.tables import conformed, iso_text
@@ -36,6 +37,7 @@ def plan(source: Source, options: Options) -> Sequence[Piece]:
     """A piece for every day of a sensor, and one for the results of each subject. CSV is what has
     no compression."""
     files = _Files(options.get("compression"))
+    rate_hz = None if options["rate_hz"] == "full" else int(options["rate_hz"])
     pieces = []
     for subject in source.subjects:
         for part in source.raw_parts(subject):
@@ -43,13 +45,17 @@ def plan(source: Source, options: Options) -> Sequence[Piece]:
                 Piece(
                     f"{subject.name} {part.sensor} {part.date}",
                     part.work_ns,
-                    _Raw(source, part, files).write,
+                    _Raw(source, part, files, rate_hz).write,
                 )
             )
         if source.wants_results:
             work_ns = subject.end_ns - subject.start_ns
             pieces.append(
-                Piece(f"{subject.name} results", work_ns, _Results(source, subject, files).write)
+                Piece(
+                    f"{subject.name} results",
+                    work_ns,
+                    _Results(source, subject, files, options["resolution"]).write,
+                )
             )
     return pieces
 
@@ -94,15 +100,17 @@ class _Raw:
     source: Source
     part: RawPart
     files: _Files
+    rate_hz: int | None
+    """None: every sample."""
 
     def write(self, folder: Path, progress: Progress) -> Sequence[Written]:
         name = f"{self.part.subject.name}/raw_{self.part.sensor}/{self.part.date}"
         file, told_ns, quantities = f"{name}.{self.files.suffix}", 0, {"accel", "gyro"}
         while True:
-            table, rows = dictionary.raw_of(quantities), 0
+            table, rows = self._table(quantities), 0
             more: set[str] = set()
             with self.files.open(folder / file, table.schema()) as writer:
-                for found in ahead(self.source.raw_tables(self.part)):
+                for found in ahead(self._tables()):
                     # A quantity that turns up (a magnetometer, in the first hour as a rule) needs
                     # its columns from the first row on: begin again with them.
                     if more := dictionary.quantities_in(found.column_names) - quantities:
@@ -122,6 +130,14 @@ class _Raw:
             return []
         return [Written(file, rows, table)]
 
+    def _table(self, quantities: set[str]) -> dictionary.Table:
+        of = dictionary.raw_of if self.rate_hz is None else dictionary.means_of
+        return of(quantities)
+
+    def _tables(self) -> Iterator[pa.Table]:
+        tables = self.source.raw_tables(self.part)
+        return tables if self.rate_hz is None else means(tables, self.rate_hz)
+
 
 @dataclass(frozen=True, slots=True)
 class _Results:
@@ -130,20 +146,22 @@ class _Results:
     source: Source
     subject: Subject
     files: _Files
+    resolution: str
+    """Of dictionary.RESOLUTIONS."""
 
     def write(self, folder: Path, progress: Progress) -> Sequence[Written]:
-        rows = dict.fromkeys(dictionary.RESULTS, 0)
-        names = {
-            table: f"{self.subject.name}/{table.name}.{self.files.suffix}"
-            for table in dictionary.RESULTS
-        }
+        wanted = dictionary.results_at(self.resolution)
+        rows = dict.fromkeys(wanted, 0)
+        names = {table: f"{self.subject.name}/{table.name}.{self.files.suffix}" for table in wanted}
         with ExitStack() as stack:
             writers = {
                 table: stack.enter_context(self.files.open(folder / name, table.schema()))
                 for table, name in names.items()
             }
             for day, start_ns, end_ns in self.subject.days():
-                for table, part in self.source.day_tables(self.subject, day, start_ns, end_ns):
+                day_range = (day, start_ns, end_ns)
+                tables = self.source.day_tables(self.subject, *day_range, self.resolution)
+                for table, part in tables:
                     writers[table].write_table(part)
                     rows[table] += len(part)
                 progress(end_ns - start_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+Opened = Callable[..., Page]
+"""Opens a page of a size; see the fixture `opened`."""
 PHONE = {"width": 360, "height": 780}
 DESK = {"width": 1280, "height": 900}
 PICTURES = Path(

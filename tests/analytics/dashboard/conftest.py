@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Role
+from tests.analytics.dashboard.browsing import ARGUMENTS, Opened, context_of
 from tests.analytics.dashboard.synthetic import (
     MINUTE_NS,
     PASSWORD,
@@ -92,3 +94,35 @@ def served(filled: Site) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_bin: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_bin, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console has to complain about; must stay empty."""
+    return []
+
+
+@pytest.fixture
+def opened(browser: Browser, served: str, complaints: list[str]) -> Iterator[Opened]:
+    """Opens pages of a size; they are closed before the server is."""
+    contexts = []
+
+    def open_page(size: dict[str, int], script: bool = True) -> Page:
+        context = context_of(browser, served, size, java_script_enabled=script)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

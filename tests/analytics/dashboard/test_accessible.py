@@ -3,16 +3,12 @@ scrolling; targets of 24 pixels; the keyboard alone. Pictures of all pages are k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from analytics.store.records import DiaryEntry
 from tests.analytics.dashboard.browsing import (
-    ARGUMENTS,
     DESK,
     PHONE,
     context_of,
@@ -76,14 +72,6 @@ SMALL_TARGETS = """
   .map(([html, box]) => `${html} ${box.width}x${box.height}`)
 """
 """Targets below 24 pixels; links within a sentence are excepted (WCAG 2.2, 2.5.8)."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_bin: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_bin, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from analytics.dashboard import words
 from analytics.dashboard.clinician import seven_days
 from analytics.dashboard.readings import Readings
 from analytics.exposure.days import NS_PER_S
 from tests.analytics.dashboard.browsing import (
-    ARGUMENTS,
     DESK,
     PHONE,
-    context_of,
+    Opened,
     log_in,
     picture,
 )
@@ -33,41 +30,6 @@ from tests.analytics.dashboard.synthetic import (
 pytestmark = pytest.mark.chromium
 
 LIVE_BUDGET_S = 2.0
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_bin: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_bin, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the browser's console has to complain about; must stay empty."""
-    return []
-
-
-Opened = Callable[..., Page]
-
-
-@pytest.fixture
-def opened(browser: Browser, served: str, complaints: list[str]) -> Iterator[Opened]:
-    """Opens pages of a size; they are closed before the server is."""
-    contexts = []
-
-    def open_page(size: dict[str, int], script: bool = True) -> Page:
-        context = context_of(browser, served, size, java_script_enabled=script)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def test_patient_sees_now_and_what_follows(
@@ -245,7 +207,8 @@ def test_a_researcher_gets_a_file(opened: Opened, filled: Site, complaints: list
     page.get_by_label("anna", exact=True).check()
     page.get_by_label("First day").fill("2026-06-09")
     page.get_by_label("Last day").fill("2026-06-09")
-    page.get_by_label("Samples at full rate").uncheck()
+    page.get_by_role("checkbox", name="Samples").uncheck()
+    page.get_by_role("combobox", name="Results").select_option("by the hour")
     page.get_by_role("button", name="Export").click()
     expect(page.locator("#notice")).to_contain_text("Your export is being made")
     link = page.get_by_role("link", name="Download")

@@ -36,4 +36,7 @@ def test_a_wrong_name_or_option_is_told() -> None:
         options_of(named("csv"), {"compression": "zstd"})
     with pytest.raises(ExportError, match="letters"):
         options_of(named("motion-bids"), {"task": "../up"})
-    assert options_of(named("parquet"), {}) == {"compression": "zstd"}
+    fine = {"rate_hz": "full", "resolution": "second"}
+    assert options_of(named("parquet"), {}) == {"compression": "zstd", **fine}
+    with pytest.raises(ExportError, match="fhir has no option 'resolution'"):
+        options_of(named("fhir"), {"resolution": "hour"})
