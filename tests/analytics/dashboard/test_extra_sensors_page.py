@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.analytics.dashboard.synthetic import Site
+from analytics.extra_sensors import KIND, place_of
+from analytics.store.base import Result
+from tests.analytics.dashboard.synthetic import PROVENANCE, TODAY, Site
 from tests.analytics.dashboard.test_clinician_pages import text
 from tests.analytics.extra_walker import DAY, Bench, walked
 
@@ -34,3 +36,19 @@ def test_from_samples_to_page_and_interface(site: Site) -> None:
     assert answer.status_code == 200, answer.text
     (item,) = answer.json if isinstance(answer.json, list) else answer.json["items"]
     assert item["body"] == result.body
+
+
+def test_a_week_of_less_hip_extension_is_worse(filled: Site) -> None:
+    """Nine degrees for weeks, then six."""
+    for back in range(35):
+        day = TODAY.plus(-back)
+        value = 9.0 if back > 2 else 6.0
+        sign = {"kind": "hip_peak_extension_deg_left", "value": value, "strides": 300}
+        body = {"signs": [sign], "observable": {"thigh_left": True, "thigh_right": "walking"}}
+        start_ns, end_ns = place_of(day)
+        result = Result(KIND, start_ns, day.end_ns, body)
+        filled.store.write_results("anna", start_ns, end_ns, [result], PROVENANCE)
+    page = text(filled.client("dr-lee"), "/wearers/anna/trends")
+    assert "Newest week 6.0 (6.0–6.0), usual 9.0: worse than usual." in page
+    assert "Hip extension in walking (Right) no steady walk with this sensor yet" in page
+    assert "Arm swing needs a wrist sensor" in page
