@@ -79,7 +79,10 @@ class PostureParameters:
         -1.0, unit="1", reason="then an event that speaks against itself by less is told"
     )
     no_gyro: float = parameter(
-        2.0, unit="1", reason="without a gyroscope height changes are much less certain"
+        1.5,
+        unit="1",
+        reason="without a gyroscope heights are less certain",
+        source="HAPT without it, SingleChest",
     )
     most: float = parameter(5.0, unit="1", reason="no single event is surer than 150 to 1")
     missed: float = parameter(5.0, unit="1", reason="a change of state that left no pulse")
