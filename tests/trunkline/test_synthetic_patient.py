@@ -71,5 +71,13 @@ def test_exposure_is_within_three_per_cent_of_the_truth(tmp_path: Path) -> None:
     assert exposure.worn_min == pytest.approx(lived_s / 60, rel=0.03)
     for name in ("slouched_min", "walking_min"):
         assert told[name] == pytest.approx(true[name], rel=0.03), (told, true)
-    for name in ("bed_roll_count", "squat_count", "forward_bend_count", "sit_to_stand_count"):
+    for name in (
+        "sit_to_stand_count",
+        "bed_roll_count",
+        "lateral_bend_count",
+        "trunk_rotation_count",
+    ):
+        assert told[name] == true[name], (told, true)
+    # a slow squat may be told as a bend: docs/synthetic.md has the error over days
+    for name in ("squat_count", "forward_bend_count"):
         assert told[name] == pytest.approx(true[name], abs=1), (told, true)
