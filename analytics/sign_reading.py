@@ -33,6 +33,20 @@ def read_signs(
     ]
 
 
+def read_coverage(
+    store: Store,
+    wearer: str,
+    days: Sequence[Day],
+    signs: Sequence[tuple[date, Mapping[str, DaySign]]],
+) -> list[Mapping[str, Coverage]]:
+    """Of the breathing figures of each of these days; raises StoreError when the store cannot
+    answer."""
+    return [
+        breathing_coverage(found, exposure.exposure.posture_min)
+        for (_, found), exposure in zip(signs, read_days(store, wearer, days), strict=True)
+    ]
+
+
 def _start_ns(item: Result) -> int:
     return item.start_ns
 
@@ -69,10 +83,7 @@ def read_history(store: Store, wearer: str, days: Sequence[Day]) -> SignHistory:
         for prefix in prefixes
     ]
     signs = read_signs(store, wearer, days)
-    coverage = [
-        breathing_coverage(found, exposure.exposure.posture_min)
-        for (_, found), exposure in zip(signs, read_days(store, wearer, days), strict=True)
-    ]
+    coverage = read_coverage(store, wearer, days, signs)
     extra = _extra(store, wearer, days)
     return SignHistory(signs, trends(signs, denied=denied), coverage, extra)
 

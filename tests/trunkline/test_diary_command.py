@@ -14,9 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analytics.exposure.days import Day
+from analytics.extra_sensors import KIND, place_of
+from analytics.store.base import Result as StoredResult
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
-from tests.analytics.dashboard.synthetic import fill_day
+from tests.analytics.dashboard.synthetic import PROVENANCE, fill_day
 from trunkline.cli import main
 
 Run = Callable[..., Result]
@@ -143,3 +145,28 @@ def test_exposure_becomes_a_table(run: Run, tmp_path: Path, by: str, count: int)
     bad = run("exposure", "--wearer", "p-001", "--from", "2026-03-09", "--to", "2026-03-07",
               "--out", out)  # fmt: skip
     assert bad.exit_code == 2
+
+
+def test_signs_become_a_table(run: Run, tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "samples.db")
+    day = Day(date(2026, 3, 7), ZoneInfo("Europe/Berlin"))
+    fill_day(store, "p-001", day, 0)
+    body = {"breaths_per_min": 12.0, "posture": "lying_left"}
+    breath = StoredResult("respiration", day.start_ns + 1, day.start_ns + 60_000_000_001, body)
+    start_ns, _ = place_of(day)
+    sign = {"kind": "hip_peak_extension_deg_left", "value": 9.0, "strides": 300}
+    extra = StoredResult(KIND, start_ns, day.end_ns, {"signs": [sign], "observable": {}})
+    for result in (breath, extra):
+        end_ns = result.start_ns + 1
+        store.write_results("p-001", result.start_ns, end_ns, [result], PROVENANCE)
+    store.close()
+    out = tmp_path / "signs.csv"
+    options = ("--wearer", "p-001", "--from", "2026-03-07", "--to", "2026-03-08", "--out", out)
+    answer = run("exposure", "--signs", *options)
+    assert answer.exit_code == 0, answer.output
+    one, other = csv.DictReader(io.StringIO(out.read_text()))
+    assert (one["date"], one["hip_peak_extension_deg_left"]) == ("2026-03-07", "9.0")
+    assert one["breaths_per_min_lying"] == "12.0"
+    assert 0.0 < float(one["breaths_per_min_lying_coverage"]) < 0.01
+    assert one["arm_swing_deg_left"] == other["breaths_per_min_lying"] == ""
+    assert run("exposure", "--signs", "--by", "week", *options).exit_code == 2

@@ -26,10 +26,16 @@ READ_DAYS = 30
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="CSV file."
 )
+@click.option("--signs", is_flag=True, help="Gait, limbs, breathing and sway, by day.")
 @store_options
-def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: StoreOptions) -> None:
+def command(
+    *, wearer: str, first: str, last: str, by: str, out: Path, signs: bool, store: StoreOptions
+) -> None:
     """Write minutes, bouts, counts, dose and longest of every trigger to a CSV file, with what was
     worn and what could be observed. Days are days where the wearer lives.
+
+    With --signs the figures of gait, extra sensors, breathing (and the share of the time for
+    which it could be told) and sway instead; by day only.
 
     `trunkline associate` reads the hourly and the daily form. docs/exposure.md has the columns.
 
@@ -40,7 +46,10 @@ def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: St
     from analytics.exposure import rows
     from analytics.exposure.days import Day
     from analytics.exposure.summary import DayExposure
+    from analytics.sign_reading import read_coverage, read_signs
 
+    if signs and by != "day":
+        raise click.UsageError("--signs are told by day; leave --by out")
     start, end = _date(first, "--from"), _date(last, "--to")
     count = (end - start).days + 1
     if not 0 < count <= MAX_DAYS:
@@ -52,22 +61,24 @@ def command(*, wearer: str, first: str, last: str, by: str, out: Path, store: St
         clinic.audit(operator(), "exposure", wearer, f"{first} {last} by {by}")
         days = [Day(start + dt.timedelta(days=number), zone) for number in range(count)]
         readings: list[DayExposure] = []
+        told: list[tuple[rows.Cell, ...]] = []
         with click.progressbar(
             length=count, label="reading days", file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as steps:
             for at in range(0, count, READ_DAYS):
-                readings += read_days(results, wearer, days[at : at + READ_DAYS])
-                steps.update(len(readings) - at)
+                part = days[at : at + READ_DAYS]
+                if signs:
+                    found_signs = read_signs(results, wearer, part)
+                    covered = read_coverage(results, wearer, part, found_signs)
+                    pairs = zip(found_signs, covered, strict=True)
+                    told += [rows.sign_row(*day_signs, share) for day_signs, share in pairs]
+                else:
+                    readings += read_days(results, wearer, part)
+                steps.update(len(part))
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(rows.columns(by))
-            if by == "hour":
-                for day, found in zip(days, readings, strict=True):
-                    writer.writerows(rows.hour_rows(day, found))
-            elif by == "day":
-                writer.writerows(rows.day_row(found) for found in readings)
-            else:
-                writer.writerows(rows.week_rows(readings))
+            writer.writerow(rows.sign_columns() if signs else rows.columns(by))
+            writer.writerows(told or rows.rows(by, days, readings))
         partial.replace(out)
     except (ClinicError, StoreError) as error:
         raise click.ClickException(str(error)) from error
