@@ -92,7 +92,7 @@ def _axes(steps: Sequence[Mapping[str, Any]], x: Any, top: float, y: Any) -> str
 
 def _legend(names: Mapping[str, str]) -> str:
     return "".join(
-        f'<text x="{LEFT + 10 + 80 * at}" y="{TOP + 2}" fill="{colour}">{name}</text>'
+        f'<text x="{LEFT + 10 + 80 * at}" y="{TOP - 4}" fill="{colour}">{name}</text>'
         for at, (name, colour) in enumerate(names.items())
     )
 
