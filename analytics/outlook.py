@@ -1,8 +1,8 @@
-"""What is known of now: exact once a minute, and since then by a glance at the newest seconds.
+"""What is known of now: exact every EVERY_S, and since then by a glance at the newest seconds.
 
-Once a minute, at the outlook's own second of it, everything that is still open is computed as if
-the stream had ended there. Between two such marks only the rows of the new seconds are told, from
-the newest minute or two, in the posture that the mark found: events and episodes wait for the next
+Three times a minute, at the outlook's own seconds of it, everything that is still open is computed
+as if the stream had ended there. Between two such marks only the rows of the new seconds are told,
+from the newest minute, in the posture that the mark found: events and episodes wait for the next
 mark. Where the wearer has been calm for a while, nothing but the angle is looked at. So a second
 costs the same however much is open, and what is told depends on the samples alone, not on when it
 is looked.
@@ -28,7 +28,8 @@ from analytics.segment import LEAD_S, Segment
 from analytics.signal.frames import Readings
 from analytics.signal.wear import still_seconds, worn_seconds
 
-EVERY_S: Final = 60
+EVERY_S: Final = 20
+"""So late may an event be told; rarer costs as much, because the glances get longer."""
 BACK_S: Final = 30
 """The glance begins so long before the mark: a movement over it is seen whole."""
 CALM_S: Final = 10
@@ -76,7 +77,7 @@ class Outlook:
     """Looks at one pipeline. Not thread-safe."""
 
     def __init__(self, pipeline: Pipeline, second: int) -> None:
-        """second: of the minute, at which everything is computed; other wearers have others, so
+        """second: at which, of EVERY_S, everything is computed; other wearers have others, so
         that they do not all cost at once."""
         self._pipeline = pipeline
         self._second = second % EVERY_S

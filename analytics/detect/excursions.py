@@ -98,7 +98,7 @@ class ExcursionParameters:
         0.6, unit="1", reason="of the movement before: an overshoot is damped"
     )
     recoil_time: float = parameter(
-        0.7, unit="1", reason="of the time of the movement before: nobody holds an overshoot"
+        0.6, unit="1", reason="of the time of the movement before: nobody holds an overshoot"
     )
     recoil_pause_s: float = parameter(0.5, unit="s", reason="an overshoot follows at once")
     lopsided: float = parameter(
