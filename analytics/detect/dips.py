@@ -37,7 +37,9 @@ class DipParameters:
         1.1, unit="1", reason="slow over fast vertical speed: neither running nor jumping"
     )
     min_depth_m: float = parameter(0.12, unit="m", reason="a partial squat, after the high-pass")
-    min_speed_mps: float = parameter(0.25, unit="m/s", reason="half of a slow squat's speed")
+    min_speed_mps: float = parameter(
+        0.25, unit="m/s", reason="half of a slow squat's speed, as it is before the high-pass"
+    )
     min_balance: float = parameter(
         0.5, unit="1", reason="rise over fall speed; after sitting down it is below 0.3"
     )
@@ -135,6 +137,9 @@ def dips(
             continue
         falling, rising = speed[low : bottom + 1], speed[bottom:high_end]
         fall, rise = -float(falling.min()), float(rising.max())
+        # from the fastest sinking to the fastest rising it is half of an even dip
+        length_s = 2.0 * (len(falling) - int(falling.argmin()) + int(rising.argmax())) / MOTION_HZ
+        passed = 1.0 / (1.0 + (p.high_pass_hz * length_s) ** 2)
         start = low + int(np.argmax(height[low : bottom + 1]))
         stop = bottom + int(np.argmax(height[bottom:high_end]))
         second = min(int(bottom) // MOTION_HZ, len(heave.ratio) - 1)
@@ -143,7 +148,7 @@ def dips(
             min(sunk, risen) >= p.min_evenness * max(sunk, risen)
             and motion.valid[start : bottom + MOTION_HZ // 2].all()
             and heave.ratio[second] >= p.min_ratio
-            and min(fall, rise) >= p.min_speed_mps
+            and min(fall, rise) >= p.min_speed_mps * passed
             and min(fall, rise) >= p.min_balance * max(fall, rise)
             and stop - start >= p.shortest_s * MOTION_HZ
             and motion.activity[start:stop].mean() <= p.max_activity_radps

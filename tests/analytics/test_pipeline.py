@@ -355,3 +355,15 @@ def test_forward_alone_tells_lying(facing: tuple[float, ...], expected: Posture)
     context = SensorContext("sternum", 50.0, has_gyro=False, calibration=calibration)
     (timeline,) = whole(context, (t_ns, accel, None)).timelines
     assert set(timeline.posture) == {expected}
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.5, 1.8])
+def test_a_slow_squat_is_one_and_a_seat_that_is_sat_on_is_none(seconds: float) -> None:
+    """seconds: one way; who is in pain takes their time."""
+    wearer = Wearer(3).hold(20)
+    for _ in range(3):
+        wearer.go(seconds, flexion=30, height=-0.35).go(seconds, flexion=0, height=0).hold(8)
+    wearer.sit_down().hold(10).stand_up().hold(30)
+    samples = played(wearer.script())
+    kinds = [m.kind for m in whole(context_for(samples), samples).movements]
+    assert kinds == ["squat", "squat", "squat", "stand_to_sit", "sit_to_stand"]
