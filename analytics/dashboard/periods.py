@@ -108,7 +108,7 @@ FIGURES: Final[tuple[tuple[str, LazyString, str, int, _Value], ...]] = (
             f"trigger_{n}",
             word,
             "/h",
-            1,
+            2,  # once a day is .04
             _per_hour(lambda day, kinds=kinds: words.count_of(day, kinds)),  # type: ignore[misc]
         )
         for n, (word, kinds) in enumerate(words.TRIGGERS)

@@ -74,7 +74,7 @@ def movements_by_day(days: Sequence[DayExposure]) -> Table:
             count = day.exposure.movements[kind]
             rate = day.exposure.per_worn_hour(count)
             text = words.count_or_why(count, day.exposure)
-            cells.append(text if rate is None else f"{text} ({number(rate, 1)}/h)")
+            cells.append(text if rate is None else f"{text} ({number(rate, 2)}/h)")
         rows.append((str(label), tuple(cells)))
     return Table(
         gettext("Movements by day (per worn hour)"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.analytics.dashboard.synthetic import PASSWORD
 
@@ -45,6 +45,7 @@ def context_of(browser: Browser, address: str, size: dict[str, int], **more: Any
 
 def log_in(page: Page, name: str) -> None:
     page.goto("/")
+    expect(page.get_by_label("Name")).to_be_focused()  # nobody types before the page is there
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
