@@ -41,6 +41,7 @@ from tests.e2e.play import play
 from tests.e2e.stack import WEARER, Stack, running
 from tests.servers import mosquitto
 from trunkline.log_ins import LogIn, make_log_ins
+from trunkline.service import collect_rarely
 from trunkline.synthetic.recording_file import write_recording
 from trunkline.synthetic.wearer import SyntheticWearer
 
@@ -97,6 +98,7 @@ def roster(folder: Path) -> list[Budget]:
     log_in = make_log_ins(clinic, names[0], renew=False)[1]
     for name in names:
         clinic.grant(log_in.name, name)
+    collect_rarely()
     client = _client(_app(store, clinic), log_in)
     _get(client, "/account")  # a process that has shown a page before
     first_ms = _cpu_ms(client, "/wearers")
@@ -189,6 +191,7 @@ def _watch(stack: Stack, ages_s: list[float], ended: threading.Event) -> None:
 
 
 def measure() -> list[Budget]:
+    collect_rarely()
     with tempfile.TemporaryDirectory() as name:
         found = pages(Path(name))
     with tempfile.TemporaryDirectory() as name:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trunkline.options import StoreOptions, open_clinic, open_store, secret_from, store_options
+from trunkline.service import collect_rarely
 
 if TYPE_CHECKING:
     from analytics.dashboard.provider import IdentityProvider
@@ -104,6 +105,7 @@ def command(
             signal.signal(each, partial(_stop, app.extensions["streams"].end))
         reader = threading.Thread(target=app.extensions["roster"].keep_fresh, args=(ended,))
         reader.start()
+        collect_rarely()
         click.echo(f"Dashboard at http://{http_host}:{server.effective_port}")
         try:
             server.run()
