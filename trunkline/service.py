@@ -27,8 +27,8 @@ def notify(text: str) -> None:
 
 
 def collect_rarely() -> None:
-    """For a service that answers with hundreds of thousands of short-lived values: what is loaded by
-    now is never looked through again, and the rest seldom."""
+    """For a service whose answers are hundreds of thousands of short-lived values: what is loaded
+    by now is never looked through again, and the rest seldom."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
