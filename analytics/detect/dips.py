@@ -46,6 +46,9 @@ class DipParameters:
     min_evenness: float = parameter(
         0.5, unit="1", reason="way down over way up; leaning forward to rise is below 0.4"
     )
+    surely_even: float = parameter(
+        0.85, unit="1", reason="what stays down rises by half of it in the high-pass, not by all"
+    )
     series_s: int = parameter(
         6, unit="s", reason="squats that follow one another support each other"
     )
@@ -74,6 +77,8 @@ class Dip:
     bottom: int
     stop: int
     depth_m: float
+    evenness: float
+    """Way and speed down over way and speed up, the lesser over the greater, the worse of both."""
     unrest_radps: float
     """Least activity shortly before or shortly after, whichever is less."""
 
@@ -158,5 +163,7 @@ def dips(
             before = motion.activity[max(0, start - rest) : start + 1].min()
             after = motion.activity[stop : stop + rest + 1].min()
             unrest = float(min(before, after))
-            found.append(Dip(int(start), int(bottom), int(stop), float(depth), unrest))
+            evenness = min(sunk, risen) / max(sunk, risen), min(fall, rise) / max(fall, rise)
+            dip = Dip(int(start), int(bottom), int(stop), float(depth), min(evenness), unrest)
+            found.append(dip)
     return found

@@ -210,6 +210,8 @@ class _Reader:
             for pulse in self.seen.pulses
             if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
         ]
+        if dip.evenness >= self.p.dips.surely_even:
+            return False
         return any(
             max(change_evidence(pulse, self.site, self.p.posture)) > 0.0
             and not any(_undone(pulse, other) for other in near)
