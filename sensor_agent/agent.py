@@ -142,10 +142,12 @@ class Agent:
 
     async def committed(self, session: str) -> None:
         """Return when the store has every batch that `session` has made so far."""
-        while self._small or self._pending:
+        made = [batch.seq for _, batch in self._pending if batch.session == session]
+        stored = await asyncio.to_thread(self.outbox.last_seq, session)
+        last = max(made if stored is None else [*made, stored], default=-1)
+        while any(b.session == session and b.seq <= last for _, b in self._pending):
             await asyncio.sleep(POLL_S)
-        last = await asyncio.to_thread(self.outbox.last_seq, session)
-        while last is not None:
+        while last >= 0:
             held = await asyncio.to_thread(self.outbox.batches_from, session, 0, 1)
             if not held or (held[0].seq or 0) > last:
                 return
