@@ -95,13 +95,14 @@ class ExtraDay:
     def basis(self) -> str:
         """What the answer rests on besides the trunk's sensor, in a text that changes with it."""
         span = self.day.start_ns - MAX_BATCH_NS, self.day.end_ns
+        sensors = extra_sensors(self.clinic, self.wearer)
         sums = [
             checksum_of_batches(self.store.read_batches(self.wearer, sensor.sensor, *span))
-            for sensor in extra_sensors(self.clinic, self.wearer)
+            for sensor in sensors
         ]
         births = [
             (sensor.sensor, sensor.birth and (sensor.birth.placement, sensor.birth.axes))
-            for sensor in extra_sensors(self.clinic, self.wearer)
+            for sensor in sensors
         ]
         return f"{births} {sums} {_standings(self.clinic, self.wearer, self.day)}" if sums else ""
 

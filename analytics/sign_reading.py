@@ -19,14 +19,23 @@ def read_signs(
     store: Store, wearer: str, days: Sequence[Day]
 ) -> list[tuple[date, Mapping[str, DaySign]]]:
     """Figures of each of these consecutive days; raises StoreError when the store cannot answer."""
+    return _signs_of(_items(store, wearer, days), days)
+
+
+def _items(store: Store, wearer: str, days: Sequence[Day]) -> list[Result]:
+    """Results of KINDS in these consecutive days, in the order of time."""
     if not days:
         return []
     start_ns, end_ns = days[0].start_ns, days[-1].end_ns
     items = [item for kind in KINDS for item in store.read_results(wearer, kind, start_ns, end_ns)]
-    items.sort(key=_start_ns)
-    edges = [bisect_left(items, day.start_ns, key=_start_ns) for day in days] + [
-        bisect_left(items, end_ns, key=_start_ns)
-    ]
+    return sorted(items, key=_start_ns)
+
+
+def _signs_of(
+    items: Sequence[Result], days: Sequence[Day]
+) -> list[tuple[date, Mapping[str, DaySign]]]:
+    edges_ns = [day.start_ns for day in days] + [day.end_ns for day in days[-1:]]
+    edges = [bisect_left(items, edge_ns, key=_start_ns) for edge_ns in edges_ns]
     return [
         (day.date, day_signs(items[first:last]))
         for day, (first, last) in zip(days, pairwise(edges), strict=True)
@@ -82,14 +91,9 @@ def read_history(store: Store, wearer: str, days: Sequence[Day]) -> SignHistory:
         if said.get(feature, True) is not True
         for prefix in prefixes
     ]
-    signs = read_signs(store, wearer, days)
+    items = _items(store, wearer, days)
+    signs = _signs_of(items, days)
     coverage = read_coverage(store, wearer, days, signs)
-    extra = _extra(store, wearer, days)
+    said_of_extra = [item.body["observable"] for item in items if item.kind == "extra_sensors"]
+    extra = dict(said_of_extra[-1]) if said_of_extra else {}
     return SignHistory(signs, trends(signs, denied=denied), coverage, extra)
-
-
-def _extra(store: Store, wearer: str, days: Sequence[Day]) -> Mapping[str, bool | str]:
-    if not days:
-        return {}
-    found = store.read_results(wearer, "extra_sensors", days[0].start_ns, days[-1].end_ns)
-    return dict(found[-1].body["observable"]) if found else {}
