@@ -24,6 +24,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from analytics.recording import Recording, read_recording
+from tests.analytics.dashboard.browsing import ARGUMENTS
 from tests.e2e.play import SENSOR, Played, play
 from tests.e2e.stack import WEARER, ZONE, Stack, running
 from tests.servers import influxd, mosquitto
@@ -40,10 +41,6 @@ START_NS = int(
 )
 START_NS *= 10**9
 HOLDS = {"slouched": "sp_s01_T12_t13_slouched", "upright": "sp_s01_T12_t10_upright"}
-BROWSER_ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 
 
 @dataclass(frozen=True)
@@ -91,9 +88,7 @@ def stack(
 @pytest.fixture(scope="module")
 def browser(chromium_bin: Path) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(chromium_bin), args=BROWSER_ARGUMENTS.split()
-        )
+        browser = playwright.chromium.launch(executable_path=str(chromium_bin), args=ARGUMENTS)
         yield browser
         browser.close()
 

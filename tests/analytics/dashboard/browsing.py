@@ -29,6 +29,31 @@ PICTURES = Path(
     os.environ.get("TRUNKLINE_SCREENSHOTS", Path(__file__).parents[3] / "build" / "screenshots")
 )
 """Outside of git; CI keeps the folder."""
+PATIENT = (
+    "/me",
+    "/me/week",
+    "/me/days/2026-06-09",
+    "/me/alerts",
+    "/me/more",
+    "/wearers/anna/association",
+    "/wearers/anna/calibration",
+    "/account",
+)
+"""Pages that a patient sees."""
+STAFF = (
+    "/wearers",
+    "/wearers/anna",
+    "/wearers/anna/2026-06-10",
+    "/wearers/anna/signals",
+    "/wearers/anna/trends",
+    "/wearers/anna/compare",
+    "/wearers/anna/limits",
+    "/wearers/anna/notes",
+    "/wearers/anna/quality",
+    "/wearers/anna/report",
+    "/people",
+)
+"""Pages that a clinician sees."""
 
 
 def context_of(browser: Browser, address: str, size: dict[str, int], **more: Any) -> BrowserContext:

@@ -10,7 +10,9 @@ from playwright.sync_api import Browser, Page
 from analytics.store.records import DiaryEntry
 from tests.analytics.dashboard.browsing import (
     DESK,
+    PATIENT,
     PHONE,
+    STAFF,
     context_of,
     log_in,
     picture,
@@ -40,29 +42,6 @@ LOOKS = (
 PICTURED = {("phone", "dark"), ("desk", "light")}
 MOST_CELLS = 300
 """Tables above this stay closed: all of them come from one template."""
-PATIENT = (
-    "/me",
-    "/me/week",
-    "/me/days/2026-06-09",
-    "/me/alerts",
-    "/me/more",
-    "/wearers/anna/association",
-    "/wearers/anna/calibration",
-    "/account",
-)
-STAFF = (
-    "/wearers",
-    "/wearers/anna",
-    "/wearers/anna/2026-06-10",
-    "/wearers/anna/signals",
-    "/wearers/anna/trends",
-    "/wearers/anna/compare",
-    "/wearers/anna/limits",
-    "/wearers/anna/notes",
-    "/wearers/anna/quality",
-    "/wearers/anna/report",
-    "/people",
-)
 SMALL_TARGETS = """
 () => [...document.querySelectorAll('a, button, input, select, textarea, summary')]
   .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))

@@ -26,6 +26,7 @@ from analytics.exposure.association.answer import (
 from analytics.exposure.association.flares import FlareOdds
 from analytics.exposure.triggers import TRIGGERS
 from analytics.store.records import DiaryEntry, GivenAlert
+from tests.analytics.dashboard.browsing import PATIENT, STAFF
 from tests.analytics.dashboard.synthetic import MINUTE_NS, TODAY, Site
 
 ENGLISH = re.compile(
@@ -39,31 +40,7 @@ SAID_AS_IT_IS = re.compile(
     r"API|OpenAPI|Log-in|all-day|data_dictionary|records\.csv|\bdata\b(?=[-_.])|data types?"
 )
 GERMAN = {"Accept-Language": "de-DE"}
-PATIENT = (
-    "/me",
-    "/me/week",
-    "/me/days/2026-06-09",
-    "/me/alerts",
-    "/me/more",
-    "/me/data",
-    "/me/data/erase",
-    "/wearers/anna",
-    "/wearers/anna/association",
-    "/wearers/anna/calibration",
-    "/account",
-)
-CLINICIAN = (
-    "/wearers",
-    "/wearers/anna/2026-06-10",
-    "/wearers/anna/signals",
-    "/wearers/anna/trends",
-    "/wearers/anna/compare",
-    "/wearers/anna/limits",
-    "/wearers/anna/notes",
-    "/wearers/anna/quality",
-    "/wearers/anna/report",
-    "/people",
-)
+ALSO_PATIENT = ("/me/data", "/me/data/erase", "/wearers/anna")
 
 
 def english_in(page: str) -> list[str]:
@@ -75,7 +52,9 @@ def english_in(page: str) -> list[str]:
     return [text for text in found if ENGLISH.search(text)]
 
 
-@pytest.mark.parametrize(("user", "paths"), [("anna-login", PATIENT), ("dr-lee", CLINICIAN)])
+@pytest.mark.parametrize(
+    ("user", "paths"), [("anna-login", (*PATIENT, *ALSO_PATIENT)), ("dr-lee", STAFF)]
+)
 def test_pages(filled: Site, user: str, paths: tuple[str, ...]) -> None:
     for minute, kind in enumerate(alerts.KINDS):
         given = GivenAlert(
