@@ -27,11 +27,13 @@ demo: install
 # What runs in real time has the machine for itself (the agent's own tests wait for most of theirs),
 # then the rest is shared among the cores.
 REAL_TIME := tests/chaos tests/e2e tests/sensor_agent
+# A crash of the interpreter ends in a failure, not in a worker that waits for its turn.
+SHARED := --dist loadfile --max-worker-restart 0
 test: install-dev
 	@failed=0; \
 	$(BIN)/python -m pytest tests/chaos tests/e2e || failed=1; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/sensor_agent || failed=1; \
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(REAL_TIME:%=--ignore %) || failed=1; \
+	$(BIN)/python -m pytest $(SHARED) -n 2 tests/sensor_agent || failed=1; \
+	$(BIN)/python -m pytest $(SHARED) -n auto --maxprocesses 4 $(REAL_TIME:%=--ignore %) || failed=1; \
 	exit $$failed
 
 # The agent on a real kernel and bluetoothd in a virtual machine; a few minutes, Debian only.

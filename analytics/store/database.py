@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from analytics.store.base import StoreError
@@ -15,10 +17,21 @@ CHECKED_BYTES = 256 << 20
 keep every start waiting; `trunkline store check` and the nightly job go through it."""
 BUSY_TIMEOUT_S = 30.0
 """Longer than any transaction of ours: a writer waits for its turn rather than failing."""
+CLOSE_WAIT_S = 10.0
+"""How long closing waits for the queries of other threads. What is still at work then keeps its
+connection, which ends with the process: to close it under a query would end the process at once."""
 SHRINK_PAGES = 2000
 """Given back to the disk at once: 8 MB, some tens of milliseconds."""
 _MALFORMED = "malformed"
 """What SQLite says of a file whose pages do not fit together."""
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The connection of one thread, and the lock that it holds while it uses it."""
+
+    connection: sqlite3.Connection
+    used: threading.RLock = field(default_factory=threading.RLock)
 
 
 class Database:
@@ -32,7 +45,7 @@ class Database:
         """`recovery`: what to do when the file is damaged; part of the error then."""
         self.path = path
         self._recovery = recovery
-        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._connections: dict[threading.Thread, _Own] = {}
         self._lock = threading.Lock()
         self._closed = False
         try:
@@ -44,7 +57,7 @@ class Database:
     def _prepare(self) -> None:
         with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connection()
+        with self.read() as connection:
             # Before the first table: a file that shrinks when its content does.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
@@ -54,14 +67,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection; raises StoreError instead of sqlite3's errors."""
-        with self._errors():
-            yield self._connection()
+        with self._errors(), self._own() as connection:
+            yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """Several reads of one and the same state of the file."""
-        with self._errors():
-            connection = self._connection()
+        with self.read() as connection:
             if connection.in_transaction:
                 yield connection
                 return
@@ -74,8 +86,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, durable when the block ends; inside another one it joins that one."""
-        with self._errors():
-            connection = self._connection()
+        with self.read() as connection:
             if connection.in_transaction:
                 yield connection
                 return
@@ -92,10 +103,10 @@ class Database:
 
         In one go: a copy in steps would begin anew with every commit of another process.
         """
-        with self._errors():
+        with self.read() as connection:
             target = sqlite3.connect(path, isolation_level=None)
             try:
-                self._connection().backup(target)
+                connection.backup(target)
                 # Alone in its file: nothing of it waits in a log.
                 target.execute("PRAGMA journal_mode=DELETE")
                 found = [row[0] for row in target.execute("PRAGMA quick_check(1)")]
@@ -110,8 +121,8 @@ class Database:
         Rows are overwritten in the file itself when they are deleted (secure_delete); a reader
         that is busy at this moment only delays the log's end to the next checkpoint.
         """
-        with self._errors():
-            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self.read() as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def shrink(self) -> None:
         """Give the room of deleted rows back to the disk, a little at a time: every step is a
@@ -126,26 +137,34 @@ class Database:
         self.forget_deleted()
 
     def close(self) -> None:
-        """Close every thread's connection; the threads must have finished their queries."""
+        """Close every thread's connection once its query is done; later queries are refused."""
+        ends_s = time.monotonic() + CLOSE_WAIT_S
         with self._lock:
             self._closed = True
-            for connection in self._connections.values():
-                connection.close()
+            owned = list(self._connections.values())
             self._connections.clear()
+        for own in owned:
+            if own.used.acquire(timeout=max(0.0, ends_s - time.monotonic())):
+                own.connection.close()
+                own.used.release()
 
-    def _connection(self) -> sqlite3.Connection:
+    @contextmanager
+    def _own(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, which nobody closes meanwhile."""
         thread = threading.current_thread()
-        connection = self._connections.get(thread)
-        if connection is None:
-            connection = self._open()
+        own = self._connections.get(thread)
+        if own is None:
+            own = _Own(self._open())
             with self._lock:
-                if self._closed:
-                    connection.close()
-                    raise sqlite3.ProgrammingError("the database is closed")
-                for ended in [t for t in self._connections if not t.is_alive()]:
-                    self._connections.pop(ended).close()
-                self._connections[thread] = connection
-        return connection
+                if not self._closed:
+                    for ended in [t for t in self._connections if not t.is_alive()]:
+                        self._connections.pop(ended).connection.close()
+                    self._connections[thread] = own
+        with own.used:
+            if self._closed:
+                own.connection.close()
+                raise sqlite3.ProgrammingError("the database is closed")
+            yield own.connection
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

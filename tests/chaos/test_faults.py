@@ -206,8 +206,8 @@ async def test_the_embedded_stores_disk_is_full_for_a_while(
 
 def database_of(store: EmbeddedStore, pragma: str) -> None:
     """Say it on every connection: SQLite then answers as on a disk of that size."""
-    for connection in list(store._db._connections.values()):
-        connection.execute(pragma).fetchone()
+    for own in list(store._db._connections.values()):
+        own.connection.execute(pragma).fetchone()
 
 
 @pytest.mark.influxdb

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from analytics.dashboard.app import close_app
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Role
@@ -91,6 +92,7 @@ def served(filled: Site) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
+    close_app(filled.app)
     server.shutdown()
     server.server_close()
     thread.join(5)

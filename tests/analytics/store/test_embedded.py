@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analytics.store.base import Provenance, Result, StoreError
+from analytics.store.database import Database
 from analytics.store.embedded import EmbeddedStore
 from tests.analytics.store.samples import SESSION, T0_NS, batch, stored
 from wire.batch import Batch, Channel
@@ -93,6 +94,29 @@ def test_threads_read_while_one_writes(tmp_path: Path) -> None:
     assert all(count % 50 == 0 for count in counts)
     with pytest.raises(StoreError, match="closed"):
         store.sensors("w")
+
+
+def test_closing_waits_for_a_query_of_another_thread(tmp_path: Path) -> None:
+    db = Database(tmp_path / "s.db", "")
+    asked, answers = threading.Event(), []
+
+    def ask() -> None:
+        with db.read() as connection:
+            for row in connection.execute(
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000)"
+                " SELECT x FROM n"
+            ):
+                asked.set()
+                answers.append(row[0])
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asked.wait(30)
+    db.close()
+    assert answers[-1] == 200000
+    thread.join()
+    with pytest.raises(StoreError, match="closed"), db.read():
+        pass
 
 
 def test_erased_values_are_not_in_the_file(tmp_path: Path) -> None:
