@@ -17,7 +17,6 @@ from typing import Final
 import numpy as np
 
 from analytics.block_findings import BlockState
-from analytics.detect.calm import calm_seconds, direction
 from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline, join
 from analytics.detect.interpret import PostureState, Reading
 from analytics.detect.observe import glance
@@ -25,6 +24,7 @@ from analytics.detect.path import State
 from analytics.detect.slouch import SlouchState
 from analytics.pipeline import Pipeline
 from analytics.segment import LEAD_S, Segment
+from analytics.signal.calm import calm_seconds, direction
 from analytics.signal.frames import Readings
 from analytics.signal.wear import still_seconds, worn_seconds
 

@@ -23,7 +23,7 @@ from analytics.signal.neutral import NeutralState
 from analytics.signal.orientation import Bias, frames_of
 from analytics.signal.stream import ReadingStream
 
-BLOCK_S: Final = 480
+BLOCK_S: Final = 960
 """Results become final in such pieces; a multiple of the minute that the store keeps together."""
 CONTEXT_S: Final = 30
 """What a block sees before and after itself; longer than any movement and its surroundings."""

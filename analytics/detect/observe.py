@@ -86,13 +86,76 @@ class Observations:
 def observe(
     frames: Frames, start_s: int, stop_s: int, *, site: Site, parameters: Parameters
 ) -> Observations:
-    """What happens in [start_s, stop_s); the rest of the frames is context."""
+    """What happens in [start_s, stop_s); the rest of the frames is context.
+
+    Movements and walking are looked for in the busy stretches; in the calm ones there are none.
+    """
+    seconds = slice(start_s - frames.first_s, stop_s - frames.first_s)
+    ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
+    up_by_second = frames.up_by_second()
+    quiet = quiet_seconds(frames, parameters.quiet)
+    up = frames.up.copy()
+    activity = np.zeros(up.shape[1])
+    walking, rhythm = np.zeros(frames.seconds, bool), np.zeros(frames.seconds, bool)
+    regularity = np.full(frames.seconds, np.nan)
+    moved = [_moved(part, site, parameters) for part in frames.busy_parts()]
+    for part in moved:
+        low = part.first_s - frames.first_s
+        own = slice(low, low + len(part.walking))
+        walking[own], rhythm[own], regularity[own] = part.walking, part.rhythm, part.regularity
+        own = slice(low * MOTION_HZ, (low + len(part.walking)) * MOTION_HZ)
+        up[:, own], activity[own] = part.up, part.activity
+    low_tick, high_tick = start_s * MOTION_HZ, stop_s * MOTION_HZ
+    low_ns, high_ns = start_s * SECOND_NS, stop_s * SECOND_NS
+    step_ns = np.concatenate([np.empty(0, np.int64), *(part.step_ns for part in moved)])
+    return Observations(
+        first_s=start_s,
+        up_by_second=up_by_second[:, seconds],
+        walking=walking[seconds],
+        still=still_seconds(up_by_second, parameters.wear)[seconds] & (not site.slow),
+        rhythm=rhythm[seconds],
+        up=up[:, ticks],
+        step_ns=step_ns[(step_ns >= low_ns) & (step_ns < high_ns)],
+        regularity=regularity[seconds],
+        strides=stride_windows(frames, walking, start_s, stop_s, parameters.strides),
+        activity=activity[ticks],
+        pulses=tuple(
+            p
+            for part in moved
+            for p in part.pulses
+            if low_tick <= (p.start + p.stop) / 2 < high_tick
+        ),
+        dips=tuple(d for part in moved for d in part.dips if low_tick <= d.bottom < high_tick),
+        excursions=tuple(
+            e for part in moved for e in part.excursions if low_tick <= e.peak < high_tick
+        ),
+        breaths=respiration(frames, quiet, start_s, stop_s, parameters.respiration),
+        stands=quiet_stands(frames, quiet, start_s, stop_s, parameters.sway),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """What was seen in a busy stretch, as in Observations."""
+
+    first_s: int
+    walking: NDArray[np.bool_]
+    rhythm: NDArray[np.bool_]
+    regularity: NDArray[np.float64]
+    step_ns: NDArray[np.int64]
+    up: NDArray[np.float64]
+    activity: NDArray[np.float64]
+    pulses: list[Pulse]
+    dips: list[Dip]
+    excursions: list[Excursion]
+
+
+def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
     motion = motion_of(frames)
     heave = heave_of(motion, parameters.dips)
     walking = walking_seconds(frames, parameters.walking) & ~heave.dominant
     inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
     offset = motion.first_s * MOTION_HZ
-    low, high = start_s * MOTION_HZ, stop_s * MOTION_HZ
     rises: list[Pulse] = []
     sinks: list[Dip] = []
     turns: list[Excursion] = []
@@ -105,28 +168,17 @@ def observe(
         )
         turns = [e.shifted(offset) for e in found]
     steps = steps_of(frames, walking, parameters.steps)
-    owned = (steps.step_ns >= start_s * SECOND_NS) & (steps.step_ns < stop_s * SECOND_NS)
-    seconds = slice(start_s - motion.first_s, stop_s - motion.first_s)
-    ticks = slice(seconds.start * MOTION_HZ, seconds.stop * MOTION_HZ)
-    rhythm = rhythmic_seconds(motion, walking, parameters.rhythm)
-    up_by_second = frames.up_by_second()
-    quiet = quiet_seconds(frames, parameters.quiet)
-    return Observations(
-        first_s=start_s,
-        up_by_second=up_by_second[:, seconds],
-        walking=walking[seconds],
-        still=still_seconds(up_by_second, parameters.wear)[seconds] & (not site.slow),
-        rhythm=rhythm[seconds],
-        up=motion.up[:, ticks],
-        step_ns=steps.step_ns[owned],
-        regularity=steps.regularity[seconds],
-        strides=stride_windows(frames, walking, start_s, stop_s, parameters.strides),
-        activity=motion.activity[ticks],
-        pulses=tuple(p for p in rises if low <= (p.start + p.stop) / 2 < high),
-        dips=tuple(d for d in sinks if low <= d.bottom < high),
-        excursions=tuple(e for e in turns if low <= e.peak < high),
-        breaths=respiration(frames, quiet, start_s, stop_s, parameters.respiration),
-        stands=quiet_stands(frames, quiet, start_s, stop_s, parameters.sway),
+    return _Moved(
+        first_s=frames.first_s,
+        walking=walking,
+        rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
+        regularity=steps.regularity,
+        step_ns=steps.step_ns,
+        up=motion.up,
+        activity=motion.activity,
+        pulses=rises,
+        dips=sinks,
+        excursions=turns,
     )
 
 

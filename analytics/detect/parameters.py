@@ -30,7 +30,7 @@ from analytics.signal.mounting import MountingParameters
 from analytics.signal.neutral import NeutralParameters
 from analytics.signal.wear import WearParameters
 
-ALGORITHM_VERSION: Final = "11"
+ALGORITHM_VERSION: Final = "12"
 """Counts up whenever the same samples and parameters give other results."""
 
 

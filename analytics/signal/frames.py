@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.signal.grid import GRID_HZ
+from analytics.signal.masks import runs
 
 MOTION_HZ: Final = 25
 """Rate of orientation and of everything slower than a step; half of the grid's rate."""
@@ -99,6 +100,8 @@ class Frames(_Stretch):
     """(n / 2,) rad/s, speed of turning about any axis; None without a gyroscope."""
     yaw: NDArray[np.floating] | None
     """(n / 2,) rad/s, turning about up, to the left positive; None without a gyroscope."""
+    busy: NDArray[np.bool_]
+    """(seconds,) False where nothing but breathing and sway moves the sensor, see signal.calm."""
 
     def up_by_second(self) -> NDArray[np.float64]:
         """(3, seconds) mean up over the measured pairs of each second; NaN where there are none."""
@@ -107,6 +110,13 @@ class Frames(_Stretch):
         count = weight.sum(axis=1)
         mean: NDArray[np.float64] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return mean
+
+    def busy_parts(self) -> list[Frames]:
+        """The busy stretches."""
+        return [
+            self.part(self.first_s + start, self.first_s + stop)
+            for start, stop in runs(self.busy).tolist()
+        ]
 
     def part(self, start_s: int, stop_s: int | None) -> Frames:
         """The whole seconds from start_s to stop_s (absolute), as far as they exist."""
@@ -120,6 +130,7 @@ class Frames(_Stretch):
             self.up[:, pairs],
             None if self.turning is None else self.turning[pairs],
             None if self.yaw is None else self.yaw[pairs],
+            self.busy[points.start // GRID_HZ : points.stop // GRID_HZ],
         )
 
 

@@ -30,6 +30,16 @@ def keep_runs(mask: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
     return out
 
 
+def widened(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """The mask with `by` more on both sides of every run of True."""
+    edges = np.zeros(len(mask) + 1, np.int64)
+    for start, stop in runs(mask).tolist():
+        edges[max(0, start - by)] += 1
+        edges[min(len(mask), stop + by)] -= 1
+    out: NDArray[np.bool_] = np.cumsum(edges[:-1]) > 0
+    return out
+
+
 def hysteresis(
     enter: NDArray[np.bool_], stay: NDArray[np.bool_], initial: bool
 ) -> NDArray[np.bool_]:

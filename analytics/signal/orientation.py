@@ -3,20 +3,23 @@
 With a gyroscope the offline form of VQF (Laidig & Seel 2023, doi:10.1016/j.inffus.2022.10.014)
 looks at a whole stretch at once: forwards and backwards, so without lag, and with the bias that
 fits all of it. It runs at half of the rate of motion, where the turning between two samples is the
-mean of what lies between them.
+mean of what lies between them, and over the busy stretches only. In calm ones the angles are so
+small that the same fusion is a filter: gravity below VQF's cut-off and turning above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from vqf import offlineVQF  # type: ignore[import-untyped]
 
-from analytics.signal.calibration import Calibration
+from analytics.signal.calibration import GRAVITY_MPS2, Calibration
+from analytics.signal.calm import busy_seconds
 from analytics.signal.filters import low_pass
 from analytics.signal.frames import MOTION_HZ, PAIR, Frames, Readings, pair_means
 from analytics.signal.masks import runs
@@ -26,6 +29,10 @@ _TURN_HZ: Final = MOTION_HZ / PAIR
 _VQF: Final = {"biasClip": 10.0}
 """VQF's parameters that are not its defaults. deg/s: commodity gyroscopes are off by up to so much
 (LSM6DS3 data sheet: 10), VQF expects 2."""
+_TAU_S: Final = 3.0
+"""VQF's default time constant: below the cut-off that it gives gravity is believed."""
+_REST_S: Final = 30
+"""So many calm seconds tell the gyroscope's bias: 0.1 deg/s if one turns by 3 degrees."""
 _LONG_GAP_S: Final = 1
 """Over a longer gap nobody knows how the sensor turned: each side stands alone."""
 
@@ -50,11 +57,12 @@ def frames_of(readings: Readings, rotation: NDArray[np.float64], bias: Bias) -> 
     """
     accel, gyro = readings.accel, readings.gyro
     slow = pair_means(accel)
+    busy = busy_seconds(readings, bias.radps)
     turning = yaw = None
     if gyro is None:
         up = slow_up(slow)
     else:
-        up = _up(slow, gyro, readings.pairs_valid(), bias)
+        up = _up(slow, gyro, readings.pairs_valid(), busy, bias)
         x, y, z = gyro - bias.radps.astype(gyro.dtype)[:, None]
         turning = np.sqrt(x * x + y * y + z * z)
         yaw = x * up[0] + y * up[1] + z * up[2]
@@ -74,6 +82,7 @@ def frames_of(readings: Readings, rotation: NDArray[np.float64], bias: Bias) -> 
         up=_rotated(rotation, up),
         turning=turning,
         yaw=yaw,
+        busy=busy,
     )
 
 
@@ -105,6 +114,7 @@ def _up(
     accel: NDArray[np.floating],
     gyro: NDArray[np.floating],
     valid: NDArray[np.bool_],
+    busy: NDArray[np.bool_],
     bias: Bias,
 ) -> NDArray[np.float64]:
     """(3, n) unit vectors in sensor axes, from (3, n) accel and gyro at MOTION_HZ.
@@ -116,14 +126,22 @@ def _up(
     if n % PAIR:
         accel, gyro = (np.pad(signal, ((0, 0), (0, 1)), mode="edge") for signal in (accel, gyro))
         valid = np.pad(valid, (0, 1), mode="edge")
-    accel, gyro = pair_means(accel), pair_means(gyro) - bias.radps[:, None]
-    coarse = np.empty(accel.shape)
+    accel, gyro = pair_means(accel), pair_means(gyro)
+    calm = np.zeros(len(valid), bool)
+    calm[:n] = np.repeat(~busy, MOTION_HZ)
+    calm = calm[::PAIR]
+    rested = np.count_nonzero(calm) >= _REST_S * _TURN_HZ
+    if rested:
+        bias.radps = gyro[:, calm].mean(axis=1, dtype=float)
+    gyro = gyro - bias.radps[:, None]
+    coarse = _calm_up(accel, gyro, calm) if rested else np.empty(accel.shape)
     left = np.zeros(3)
-    for start, stop in _stretches(valid):
+    for start, stop in _stretches(valid, ~calm if rested else np.ones_like(calm)):
         part = slice(start, stop)
         coarse[:, part], found = vqf_up(gyro[:, part], accel[:, part], _TURN_HZ, _VQF)
         left += found * (stop - start) / len(accel[0])
-    bias.radps = bias.radps + left
+    if not rested:
+        bias.radps = bias.radps + left
     fine = np.empty((3, len(coarse[0]), PAIR))
     step = 0.25 * np.diff(coarse, axis=1)
     fine[:, 0, 0], fine[:, -1, 1] = coarse[:, 0], coarse[:, -1]
@@ -137,14 +155,46 @@ def _rows(columns: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.ascontiguousarray(columns.T, float)
 
 
-def _stretches(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(start, stop) of the parts between the middles of long gaps, at the rate of turning."""
-    cuts = [
+def _calm_up(
+    accel: NDArray[np.floating], gyro: NDArray[np.floating], calm: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(3, n) up in sensor axes where it is calm, from (3, n) accel and gyro without bias at
+    _TURN_HZ; not of unit length, and of no meaning elsewhere.
+
+    Up turns by -gyro x up; what that adds up to is followed above the cut-off of VQF's low-pass,
+    gravity below it.
+    """
+    slow = _below_cut_off(accel * (1.0 / GRAVITY_MPS2))
+    x, y, z = np.where(calm, gyro, 0.0) * (1.0 / _TURN_HZ)
+    a, b, c = slow
+    turn = np.stack((z * b - y * c, x * c - z * a, y * a - x * b))
+    angle = np.cumsum(turn, axis=1)
+    angle -= 0.5 * turn
+    up: NDArray[np.float64] = slow + angle - _below_cut_off(angle)
+    return up
+
+
+def _below_cut_off(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(3, n) without what VQF takes from the gyroscope; the ends are mirrored."""
+    width = min(round(2 * _TAU_S * _TURN_HZ), values.shape[1])
+    mirrored = np.pad(values, ((0, 0), (width, width)), mode="symmetric")
+    cut_off_hz = np.sqrt(2.0) / (2.0 * np.pi * _TAU_S)
+    return low_pass(mirrored, cut_off_hz, rate_hz=_TURN_HZ)[:, width:-width]
+
+
+def _stretches(valid: NDArray[np.bool_], moving: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(start, stop) of the moving parts, cut in the middle of long gaps, at the rate of turning;
+    valid at the rate of motion."""
+    cuts = {
         (start + stop) // 2 // PAIR
         for start, stop in runs(~valid).tolist()
         if stop - start > _LONG_GAP_S * MOTION_HZ and start > 0 and stop < len(valid)
-    ]
-    return list(zip([0, *cuts], [*cuts, len(valid) // PAIR], strict=True))
+    }
+    out = []
+    for start, stop in runs(moving).tolist():
+        edges = [start, *sorted(cut for cut in cuts if start < cut < stop), stop]
+        out += list(pairwise(edges))
+    return out
 
 
 def _rotated(rotation: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from analytics.pipeline import Pipeline
 from analytics.recording import read_recording
 from analytics.segment import BLOCK_S, CONTEXT_S
 from analytics.sensor_context import SensorContext
+from analytics.signal import orientation
 from analytics.signal.calibration import calibrate
 from tests.analytics.signals import Wearer, busy_day, played
 
@@ -205,7 +206,7 @@ def test_forward_is_learned_from_walking_when_nobody_says_it(busy: Samples) -> N
 
 def test_what_was_final_never_changes_and_ranges_join_up(busy: Samples) -> None:
     context = context_for(busy)
-    t_ns, accel, gyro = long = twice(busy)
+    t_ns, accel, gyro = long = thrice(busy)
     assert gyro is not None
     pipeline, parts = Pipeline(context), []
     for start in range(0, len(t_ns), 1500):
@@ -228,13 +229,30 @@ def test_what_was_final_never_changes_and_ranges_join_up(busy: Samples) -> None:
     assert same(joined.timelines, whole(context, long).timelines)
 
 
-def twice(samples: Samples) -> Samples:
-    """The recording, and at once the same again: longer than two blocks."""
+def thrice(samples: Samples) -> Samples:
+    """The recording, and at once the same again and again: longer than two blocks."""
     t_ns, accel, gyro = samples
     assert gyro is not None
     shift_ns = t_ns[-1] - t_ns[0] + t_ns[1] - t_ns[0]
-    longer = np.concatenate((t_ns, t_ns + shift_ns))
-    return longer, np.concatenate((accel, accel)), np.concatenate((gyro, gyro))
+    longer = np.concatenate([t_ns + i * shift_ns for i in range(3)])
+    return longer, np.concatenate((accel,) * 3), np.concatenate((gyro,) * 3)
+
+
+def test_calm_stretches_hold_nothing_that_would_be_found(
+    busy: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_for(busy)
+    gated = whole(context, busy)
+    monkeypatch.setattr(
+        orientation, "busy_seconds", lambda readings, _bias: np.ones(readings.seconds, bool)
+    )
+    every = whole(context, busy)
+    assert movements(gated) == movements(every)
+    assert len(gated.walking_bouts) == len(every.walking_bouts)
+    for one, other in zip(gated.movements, every.movements, strict=True):
+        assert one.peak_deg == pytest.approx(other.peak_deg, abs=0.3)
+    same_posture = gated.timelines[0].posture == every.timelines[0].posture
+    assert same_posture.mean() > 0.995
 
 
 def test_findings_become_final_in_bounded_time() -> None:

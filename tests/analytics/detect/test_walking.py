@@ -51,7 +51,16 @@ def test_a_limp_keeps_every_step() -> None:
     assert regular > 0.3
     up = np.tile([[0.0], [0.0], [1.0]], len(t) // 2)
     vertical = 9.80665 + 3 * crests
-    f = Frames(0, np.ones(len(t), bool), vertical, vertical[::2], up, None, None)
+    f = Frames(
+        0,
+        np.ones(len(t), bool),
+        vertical,
+        vertical[::2],
+        up,
+        None,
+        None,
+        np.ones(len(t) // 50, bool),
+    )
     walking = np.zeros(40, bool)
     walking[2:38] = True
     found = steps_of(f, walking, S)
