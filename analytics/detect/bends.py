@@ -70,7 +70,8 @@ def _counts(bend: Excursion, site: Site, p: ExcursionParameters, *, seated: bool
     if site.low:
         # a standing pelvis that turns or tilts is the whole body turning, stepping or sitting down
         large = forward and bend.height_deg >= p.standing_pelvis_deg
-        landed = max(bend.jerk_mps3, bend.landing_mps3) > p.max_jerk_mps3
+        # who falls back onto a seat has leaned forward; a knock while bending aside is a knock
+        landed = forward and max(bend.jerk_mps3, bend.landing_mps3) > p.max_jerk_mps3
         return (large or (site.fixed_low and seated)) and not landed
     if turn and not seated:
         return False  # one sensor cannot tell a twist of the trunk from a turn of the whole body

@@ -1,8 +1,9 @@
 """Trunk excursions: bending forward, to a side, or turning, and back again.
 
 An excursion is a peak of one angle above its own recent middle that stands out on both sides. The
-three angles move together in every real bend, so of peaks that overlap in time the one that is
-largest for its kind names it.
+three angles move together in every real bend: it is a turn where the trunk turned about an upright
+axis, a side bend where about a level one, and of peaks that are left and overlap in time the one
+that is largest for its kind names it.
 """
 
 from __future__ import annotations
@@ -172,8 +173,32 @@ def excursions(
         for angle, to_left in ((heading, True), (-heading, False)):
             least_deg = p.rotation_deg * factor
             found += _peaks(angle, turn, least_deg, p.longest_s, p, positive=to_left)
+        found = _by_axis(found, motion.up, heading)
     real = _without_recoil(_strongest(found), p)
     return [_measured(e, motion, p) for e in real if _whole(e, motion)]
+
+
+def _by_axis(
+    found: list[Excursion], up: NDArray[np.float64], heading_deg: NDArray[np.float64]
+) -> list[Excursion]:
+    """The same where the way to each peak says about which axis the trunk turned: a tilt to a side
+    within a turn is part of the turn, a turn within a tilt only explains others."""
+    if not found:
+        return found
+    start, peak = np.array([(e.start, e.peak) for e in found]).T
+    # the second half of the way there, and about all of it; where they differ one of them may hold
+    # part of the movement before
+    begun = np.stack((start, np.maximum(0, 2 * start - peak)))
+    tilted = np.clip(np.einsum("ijk,ik->jk", up[:, begun], up[:, peak]), -1.0, 1.0)
+    upright = np.abs(heading_deg[peak] - heading_deg[begun]) > np.degrees(np.arccos(tilted))
+    ever, always = upright.any(axis=0).tolist(), upright.all(axis=0).tolist()
+    out = []
+    for item, some, both in zip(found, ever, always, strict=True):
+        if item.kind is MovementKind.TRUNK_ROTATION and not some:
+            out.append(replace(item, kind=None))
+        elif item.kind is not MovementKind.LATERAL_BEND or not both:
+            out.append(item)
+    return out
 
 
 def _from_middle(angle_deg: NDArray[np.float64], p: ExcursionParameters) -> NDArray[np.float64]:

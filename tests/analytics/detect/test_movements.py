@@ -140,6 +140,28 @@ def test_an_overshoot_on_the_way_back_is_no_turn(back_s: float, count: int) -> N
     assert len(found) == count
 
 
+@pytest.mark.parametrize(
+    ("aside_deg", "turn_deg", "kind"),
+    [(12, 14, MovementKind.TRUNK_ROTATION), (14, 12, MovementKind.LATERAL_BEND)],
+)
+def test_the_axis_tells_a_turn_from_a_side_bend(
+    aside_deg: float, turn_deg: float, kind: MovementKind
+) -> None:
+    wearer = Wearer().hold(8)
+    for side in (1, -1, 1, -1):
+        wearer.go(1, lateral=side * aside_deg, heading=side * turn_deg).hold(0.4)
+        wearer.go(1, lateral=0, heading=0).hold(3)
+    p = ExcursionParameters()
+    found = excursions(motion(wearer), low_site=True, directed=True, parameters=p)
+    assert [e.kind for e in found if e.strength >= 1] == [kind] * 4
+
+
+def test_a_turn_within_a_bend_only_explains_it() -> None:
+    wearer = Wearer().hold(8).go(1, flexion=8, heading=6).go(1, flexion=0, heading=0).hold(8)
+    p = ExcursionParameters()
+    assert not excursions(motion(wearer), low_site=True, directed=True, parameters=p)
+
+
 def test_without_a_forward_axis_only_a_deep_bend_is_told() -> None:
     wearer = Wearer().hold(8)
     wearer.go(1, flexion=60).hold(1).go(1, flexion=0).hold(5)
@@ -204,6 +226,8 @@ def test_falling_back_onto_a_seat_is_no_bend() -> None:
     assert not counted(lean, Posture.SITTING, L5), "a try at rising"
     assert counted(bend, Posture.SITTING, L5)
     assert counted(lean, Posture.STANDING, CHEST)
+    aside = replace(excursion(MovementKind.LATERAL_BEND, 10), landing_mps3=300.0)
+    assert counted(aside, Posture.SITTING, L5), "a knock, nobody falls back from a side"
 
 
 def test_who_may_as_well_stand_does_not_turn_in_the_trunk() -> None:
