@@ -22,6 +22,9 @@ from analytics.store.influx import databases
 from trunkline.deployment import CertificateWishes, password_path, write_secrets
 
 ROOT = Path(__file__).parent.parent
+PATIENCE_S = 60.0
+"""How long a test waits for what must come: far longer than it takes, for a busy machine. Only a
+failure waits so long."""
 
 
 def free_port() -> int:
@@ -38,7 +41,7 @@ def free_port() -> int:
 
 
 def wait_until_listening(
-    port: int, process: subprocess.Popen[bytes], timeout_s: float = 20
+    port: int, process: subprocess.Popen[bytes], timeout_s: float = PATIENCE_S
 ) -> None:
     """Return when the port accepts a connection; fail when the process ends or time is up."""
     deadline = time.monotonic() + timeout_s
@@ -52,10 +55,10 @@ def wait_until_listening(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, then SIGKILL after 10 s."""
+    """SIGTERM, then SIGKILL when it does not end."""
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -189,7 +192,7 @@ class Influx:
             data=line.encode(),
             headers={"Authorization": f"Basic {login}"},
         )
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
 
 @contextmanager
@@ -273,7 +276,7 @@ def influxd2(binary: Path, folder: Path) -> Iterator[Influx2]:
     words = [f"--{name}={value}" for name, value in options.items()]
     process = subprocess.Popen([binary, "run", "--reporting-disabled", *words])
     try:
-        wait_until_listening(port, process, 60)
+        wait_until_listening(port, process)
         server = Influx2(f"http://127.0.0.1:{port}", "only-for-this-test", "trunkline")
         wishes = {
             "username": "admin",
@@ -287,7 +290,7 @@ def influxd2(binary: Path, folder: Path) -> Iterator[Influx2]:
             data=json.dumps(wishes).encode(),
             headers={"Content-Type": "application/json"},
         )
-        urllib.request.urlopen(request, timeout=30).close()
+        urllib.request.urlopen(request, timeout=PATIENCE_S).close()
         yield server
     finally:
         stop(process)
@@ -301,5 +304,5 @@ def _query(influx: Influx, query: str) -> None:
         data=urllib.parse.urlencode({"q": query}).encode(),
         headers={} if query.startswith("CREATE USER") else {"Authorization": f"Basic {login}"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
         assert "error" not in answer.read().decode()

@@ -19,9 +19,7 @@ from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx import InfluxStore
 from tests.chaos.air import SensorPlan, Timebase, Truth, run_air
 from tests.chaos.roles import AgentPlan, run_agent_process, run_command
-from tests.servers import Influx, Mosquitto
-
-ANSWER_S = 60.0
+from tests.servers import PATIENCE_S, Influx, Mosquitto
 
 
 def context() -> Any:
@@ -41,7 +39,7 @@ class Air:
 
     def ask(self, what: str, number: int) -> Any:
         self.pipe.send((what, number))
-        assert self.pipe.poll(ANSWER_S), "the virtual sensors do not answer"
+        assert self.pipe.poll(PATIENCE_S), "the virtual sensors do not answer"
         return self.pipe.recv()
 
     def truth(self, number: int) -> Truth:
@@ -57,10 +55,10 @@ def air(plans: tuple[SensorPlan, ...], timebase: Timebase, hours: float) -> Iter
     process = context().Process(target=run_air, args=(plans, timebase, hours, theirs), daemon=True)
     process.start()
     try:
-        assert ours.poll(ANSWER_S), "the virtual sensors did not start"
+        assert ours.poll(PATIENCE_S), "the virtual sensors did not start"
         yield Air(process, ours, ours.recv())
         ours.send("end")
-        process.join(10)
+        process.join(PATIENCE_S)
     finally:
         process.kill()
         process.join()
@@ -119,7 +117,7 @@ class Stack:
                 process.kill()
                 process.join()
 
-    def stop(self, name: str, timeout_s: float = 90.0) -> None:
+    def stop(self, name: str, timeout_s: float = 2 * PATIENCE_S) -> None:
         """SIGTERM, and it ends in order."""
         process = self._running.pop(name)
         process.terminate()

@@ -27,7 +27,6 @@ from analytics.store.influx import InfluxStore
 from sensor_agent.agent import Agent, AgentConfig
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
 from sensor_agent.virtual.motion import Motion
@@ -37,15 +36,15 @@ from tests.analytics.ingest.agent_side import ingest as ingest_running
 from tests.analytics.ingest.agent_side import server_account
 from tests.chaos.air import MILLI_G, WRAP, numbers
 from tests.conftest import missing
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
-from tests.servers import Mosquitto, influxd, mosquitto, tiny_disk
+from tests.servers import PATIENCE_S, Mosquitto, influxd, mosquitto, tiny_disk
 from wire.messages import Placement
 
 pytestmark = pytest.mark.mosquitto
 
-SPEED = 5.0
+SPEED = 15.0
 EVER = (0, 2**62)
-PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ class Wearer:
     world: VirtualWorld
     sensor: VirtualSensor
     agent: Agent
-    clock: ScaledClock
+    clock: PatientClock
 
     def taken(self) -> int:
         return self.agent.sessions["trunk"].batcher.counters.samples
@@ -69,7 +68,7 @@ class Wearer:
     async def more(self, samples: int = 300) -> None:
         """Wait until the agent has taken some more."""
         now = self.taken()
-        await until(lambda: self.taken() >= now + samples, PATIENCE_S)
+        await until(lambda: self.taken() >= now + samples)
 
 
 @asynccontextmanager
@@ -77,7 +76,7 @@ async def streaming(
     broker: Mosquitto, outbox: Path, config: BrokerConfig | None = None
 ) -> AsyncIterator[Wearer]:
     """An agent that streams; at the end it is stopped and everything is delivered."""
-    clock = ScaledClock(SPEED)
+    clock = PatientClock(SPEED)
     async with VirtualWorld(clock) as world:
         i = np.arange(50 * 3600)
         accel = MILLI_G * np.stack([i % WRAP, i // WRAP, np.zeros_like(i)], 1)
@@ -158,11 +157,11 @@ async def test_the_agents_disk_is_full_for_a_while(
             with pytest.raises(OSError, match="No space"), ballast.open("wb") as file:
                 file.write(bytes(20 << 20))
             grown = disk / "outbox.db.reserve"
-            await until(lambda: said(caplog, "is full") > 0 or not grown.exists(), PATIENCE_S)
-            await until(lambda: len(wearer.agent._pending) > 5, PATIENCE_S)
+            await until(lambda: said(caplog, "is full") > 0 or not grown.exists())
+            await until(lambda: len(wearer.agent._pending) > 5)
             assert said(caplog, "is full") == 1
             ballast.unlink()
-            await until(lambda: not wearer.agent._pending, PATIENCE_S)
+            await until(lambda: not wearer.agent._pending)
             broker.start()
             await wearer.more()
         assert_whole(server, wearer.sensor)
@@ -180,7 +179,7 @@ async def test_the_embedded_store_is_locked_for_a_while(
         async with streaming(broker, tmp_path / "outbox.db") as wearer:
             other = sqlite3.connect(server.data_dir / "samples.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
-            await until(lambda: said(caplog, "database is locked") > 0, PATIENCE_S)
+            await until(lambda: said(caplog, "database is locked") > 0)
             await wearer.more()
             assert wearer.agent.outbox.batch_count() > 0  # nothing is deleted that is not stored
             other.execute("ROLLBACK")
@@ -197,7 +196,7 @@ async def test_the_embedded_stores_disk_is_full_for_a_while(
         assert isinstance(server.store, EmbeddedStore)
         async with streaming(broker, tmp_path / "outbox.db") as wearer:
             database_of(server.store, "PRAGMA max_page_count = 1")
-            await until(lambda: said(caplog, "database or disk is full") > 0, PATIENCE_S)
+            await until(lambda: said(caplog, "database or disk is full") > 0)
             await wearer.more()
             database_of(server.store, "PRAGMA max_page_count = 1073741823")
             await wearer.more()
@@ -224,10 +223,10 @@ async def test_influxdb_refuses_all_data_for_a_while(
         influx.write('imu,wearer=x,sensor=y accel_x="somebody else\'s"')
         with serving(server_account(broker), tmp_path, store) as server:
             async with streaming(broker, tmp_path / "outbox.db") as wearer:
-                await until(lambda: said(caplog, "fields of another type") > 0, PATIENCE_S)
+                await until(lambda: said(caplog, "fields of another type") > 0)
                 assert wearer.agent.outbox.batch_count() > 0
                 influx.query(f"DROP DATABASE {influx.database}_raw")
-                await until(lambda: said(caplog, "has no database") > 0, PATIENCE_S)
+                await until(lambda: said(caplog, "has no database") > 0)
                 influx.query(f"CREATE DATABASE {influx.database}_raw")
                 await wearer.more()
             assert server.clinic.dead_letters() == []
@@ -256,11 +255,11 @@ async def test_an_expired_certificate_is_said_and_a_new_one_taken(
         )
         with serving(side, tmp_path) as server:
             async with streaming(broker, tmp_path / "outbox.db", config) as wearer:
-                await until(lambda: stored(server) > 0, PATIENCE_S)
+                await until(lambda: stored(server) > 0)
                 broker.kill()
                 expire(broker.secrets)
                 broker.start()
-                await until(lambda: said(caplog, "certificate has expired") >= 2, PATIENCE_S)
+                await until(lambda: said(caplog, "certificate has expired") >= 2)
                 assert "expired" in (wearer.agent.uplink.problem or "")
                 await wearer.more()
                 broker.kill()
@@ -303,12 +302,12 @@ async def test_a_broker_that_refuses_the_log_in_for_a_while(
     accounts = broker.secrets / "mosquitto.passwd"
     with serving(server_account(broker), tmp_path) as server:
         async with streaming(broker, tmp_path / "outbox.db") as wearer:
-            await until(lambda: stored(server) > 0, PATIENCE_S)
+            await until(lambda: stored(server) > 0)
             good = accounts.read_bytes()
             broker.kill()
             accounts.write_bytes(b"")
             broker.start()
-            await until(lambda: said(caplog, "refused the log-in") >= 2, PATIENCE_S)
+            await until(lambda: said(caplog, "refused the log-in") >= 2)
             broker.kill()
             accounts.write_bytes(good)
             broker.start()
@@ -333,7 +332,7 @@ async def test_a_clock_that_is_set_meanwhile(
         found = numbers(samples.values["accel"])
         birth = server.clinic.sensors("w1")[0].birth
         states = server.clinic.agent_state
-        await until(lambda: (told := states("w1")) and told.state == "disconnected", PATIENCE_S)
+        await until(lambda: (told := states("w1")) and told.state == "disconnected")
     assert sorted(found) == sorted(sent)  # every sample, once
     assert len([r for r in caplog.records if "clock was set" in r.message]) == 1
     sessions = sorted({b.session for b in batches})
@@ -352,7 +351,7 @@ async def test_sensors_are_told_to_stop_within_five_seconds(
     """Counted in turns of the event loop that should take 20 ms each: a busy machine makes fewer of
     them a second, a wait that is too long makes too many."""
     broker.kill()  # and nobody there to say goodbye to
-    clock = ScaledClock(1.0)
+    clock = PatientClock(1.0)
     async with VirtualWorld(clock) as world:
         still = np.zeros((50 * 600, 3))
         sensors = [await world.add_sensor("polar_h10", Motion(50.0, still)) for _ in range(4)]
@@ -368,7 +367,7 @@ async def test_sensors_are_told_to_stop_within_five_seconds(
         agent, stop = Agent(config, clock, radio), asyncio.Event()
         run = asyncio.create_task(agent.run(stop))
         sessions = agent.sessions.values()
-        await until(lambda: all(s.state is State.STREAMING for s in sessions), PATIENCE_S)
+        await until(lambda: all(s.state is State.STREAMING for s in sessions))
         if not answers:
             for sensor in sensors:
                 sensor.answer_delay_s = PATIENCE_S
@@ -381,14 +380,14 @@ async def test_sensors_are_told_to_stop_within_five_seconds(
         assert turns * 0.02 < 5
         assert not any(sensor.encoder.stream for sensor in sensors)
         assert all(session.state is State.STOPPED for session in sessions)
-        await until(lambda: not any(sensor.is_connected for sensor in sensors), PATIENCE_S)
+        await until(lambda: not any(sensor.is_connected for sensor in sensors))
 
 
 async def test_the_network_is_gone_without_a_goodbye(broker: Mosquitto, tmp_path: Path) -> None:
     with serving(server_account(broker), tmp_path) as server:
         async with streaming(broker, tmp_path / "outbox.db") as wearer:
             for _ in range(3):
-                await until(lambda: wearer.agent.uplink.connection.socket is not None, PATIENCE_S)
+                await until(lambda: wearer.agent.uplink.connection.socket is not None)
                 sock = wearer.agent.uplink.connection.socket
                 assert sock is not None
                 sock.shutdown(socket.SHUT_RDWR)

@@ -15,10 +15,10 @@ from firmware_profiles.base import StreamRequest
 from sensor_agent.agent import Agent, AgentConfig
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.servers import Mosquitto
 from trunkline.commands.replay import motion_of
 from wire.messages import Mark, Placement
@@ -72,7 +72,7 @@ def play(
 async def _play(
     recording: Recording, profile: str, config: AgentConfig, start_ns: int, speed: float
 ) -> Played:
-    clock = ScaledClock(speed, start_ns)
+    clock = PatientClock(speed, start_ns)
     async with VirtualWorld(clock) as world:
         sensor = await world.add_sensor(profile, motion_of(recording), conditions=Conditions())
         radio = Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)

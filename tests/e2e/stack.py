@@ -73,7 +73,7 @@ def running(folder: Path, broker: Mosquitto, influx: Influx | None) -> Iterator[
         for name, arguments in commands.items()
     }
     try:
-        wait_until_listening(http_port, processes["dashboard"], timeout_s=60)
+        wait_until_listening(http_port, processes["dashboard"])
         yield Stack(broker, store, clinic, http_port, log_ins, processes)
         for name, process in processes.items():
             assert process.poll() is None, f"{name} ended with code {process.returncode}"

@@ -22,15 +22,15 @@ from analytics.store.embedded import EmbeddedStore
 from sensor_agent.agent import Agent, AgentConfig
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
 from tests.analytics.ingest.agent_side import ingest, server_account
 from tests.chaos.verdict import LATE_S
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 from tests.trunkline.conftest import MqttClient
 from trunkline.cli import main
 from wire.codec import decode
@@ -126,7 +126,7 @@ async def _wear(broker: Mosquitto, folder: Path, store: Store, clinic: Clinic) -
         silence_s=8 * SPEED,
     )
     seen = []
-    async with VirtualWorld(ScaledClock(SPEED, UTC0_NS), supervision_timeout_s=0.3) as world:
+    async with VirtualWorld(PatientClock(SPEED, UTC0_NS), supervision_timeout_s=0.3) as world:
         sensor = await world.add_sensor("movesense", motion(600))
         radio = Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)
         agent, stop = Agent(config, world.clock, radio), asyncio.Event()
@@ -144,15 +144,15 @@ async def _wear(broker: Mosquitto, folder: Path, store: Store, clinic: Clinic) -
                 broker.kill(wipe=True)
                 seen += list(first.got.queue)
             agent.outbox._max_pages = SMALL_OUTBOX_PAGES
-            await until(lambda: len(agent.outbox.dropped()) > 3, 60)
+            await until(lambda: len(agent.outbox.dropped()) > 3)
             broker.start()
             with _listening(broker) as second:
                 count = agent.uplink.committed_batches
-                await until(lambda: agent.uplink.committed_batches > count, 60)
+                await until(lambda: agent.uplink.committed_batches > count)
                 for _ in range(3):
                     await asyncio.to_thread(second.publish, *seen[3])
                 stop.set()
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE_S):
                     report = await task
                 await until(lambda: _is_told(clinic) and _has_all(second, session.batcher.next_seq))
                 seen += list(second.got.queue)

@@ -21,7 +21,6 @@ from firmware_profiles.base import StreamRequest
 from sensor_agent.agent import Agent, AgentConfig
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
 from sensor_agent.virtual.encoders.movella_dot import MovellaDotEncoder
@@ -29,8 +28,9 @@ from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.world import VirtualWorld
 from tests.analytics.ingest.agent_side import ingest, server_account
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 from trunkline.cli import main
 from wire.batch import Flag
 from wire.messages import AgentState, Placement
@@ -72,14 +72,14 @@ class Stage:
         self.sensor.out_of_range()
         await until(lambda: self.session.state is not State.STREAMING)
         count = len(self.stamps_ns)
-        await until(lambda: len(self.stamps_ns) >= count + samples, 60)
+        await until(lambda: len(self.stamps_ns) >= count + samples)
         self.sensor.back_in_range()
-        await until(lambda: self.session.counters.streams > streams, 60)
+        await until(lambda: self.session.counters.streams > streams)
 
     async def streams_for(self, samples: int) -> None:
         counters = self.session.batcher.counters
         goal = counters.samples + samples
-        await until(lambda: counters.samples >= goal, 60)
+        await until(lambda: counters.samples >= goal)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def stage(broker: Mosquitto, folder: Path, *, backfill: bool = True) -> As
     t = np.arange(round(RATE_HZ * 600))[:, None] / RATE_HZ
     phase = 2 * np.pi * t * np.array([0.3, 0.5, 0.7])
     motion = Motion(RATE_HZ, 9 * np.sin(phase), 2 * np.cos(phase))
-    clock = ScaledClock(SPEED, UTC0_NS)
+    clock = PatientClock(SPEED, UTC0_NS)
     with ingest(server_account(broker), store, clinic, folder / "data"):
         async with VirtualWorld(clock, supervision_timeout_s=0.3) as world:
             sensor = await world.add_sensor("movella_dot", motion)
@@ -131,7 +131,7 @@ async def stage(broker: Mosquitto, folder: Path, *, backfill: bool = True) -> As
                 yield made
             finally:
                 stop.set()
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE_S):
                     await task
                 await until(
                     lambda: all(

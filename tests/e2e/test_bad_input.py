@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.servers import influxd, mosquitto
+from tests.servers import PATIENCE_S, influxd, mosquitto
 
 RATE_HZ = 50.0
 N = 3000
@@ -27,7 +27,7 @@ METADATA = {
 }
 
 
-def trunkline(*arguments: object, timeout: float = 60) -> tuple[int, str, str]:
+def trunkline(*arguments: object, timeout: float = PATIENCE_S) -> tuple[int, str, str]:
     """Exit code, output and error output of a command."""
     done = subprocess.run(
         [sys.executable, "-m", "trunkline", *map(str, arguments)],
@@ -174,11 +174,11 @@ def test_a_broker_that_refuses_loses_nothing(tmp_path: Path, mosquitto_bin: Path
         )
         try:
             right = (*address, "--password-file", broker.password_file("a"))
-            code, _, error = trunkline(*play, *keep[:2], "--timeout", 40, *right)
+            code, _, error = trunkline(*play, *keep[:2], "--timeout", PATIENCE_S, *right)
             assert code == 0, error  # with it went what the first attempt had left in the outbox
         finally:
             ingest.terminate()
-            ingest.wait(20)
+            ingest.wait(PATIENCE_S)
     out = tmp_path / "out"
     days = ("--from", "2020-01-01", "--to", "2100-01-01", "--what", "raw", "--format", "parquet")
     code, _, error = trunkline("export", "--wearer", "a", *days, "--out", out, *store)

@@ -42,7 +42,7 @@ from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.world import VirtualWorld
 from tests.analytics.dashboard.browsing import ARGUMENTS, PHONE, picture
 from tests.analytics.signals import Wearer, played
-from tests.servers import Mosquitto, mosquitto, stop
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto, stop
 from trunkline.commands import calibrate
 from trunkline.log_ins import make_log_ins
 from wire.messages import CALIBRATION_STEPS, Placement
@@ -160,7 +160,7 @@ def obeying(person: Person) -> Iterator[None]:
 
 def arriving(folder: Path, clock: ScaledClock) -> None:
     """Wait until samples are stored as they come."""
-    store, deadline_s = EmbeddedStore(folder / "samples.db"), time.monotonic() + 60
+    store, deadline_s = EmbeddedStore(folder / "samples.db"), time.monotonic() + PATIENCE_S
     while not any(clock.utc_ns() - s.last_ns < 10 * SECOND_NS for s in store.sensors(WEARER)):
         assert time.monotonic() < deadline_s, "no samples are stored"
         time.sleep(0.05)
@@ -250,7 +250,7 @@ def worn(folder: Path, broker: Mosquitto, clock: ScaledClock, person: Person) ->
             await run
 
     for _ in in_thread(lambda: asyncio.run(wear()), ended.set):
-        assert ready.wait(60), "the sensor does not stream"
+        assert ready.wait(PATIENCE_S), "the sensor does not stream"
         yield
 
 
@@ -261,7 +261,7 @@ def in_thread(work: Callable[[], object], end: Callable[[], object]) -> Iterator
         yield
     finally:
         end()
-        thread.join(60)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
 
 
@@ -330,14 +330,14 @@ def do_step(page: Page, step: str) -> str:
     row = page.locator(f"#{step}")
     row.get_by_role("button").click()
     row = page.locator(f'#{step}:is([data-state="passed"], [data-state="failed"])')
-    expect(row).to_be_visible(timeout=60_000)
+    expect(row).to_be_visible()
     return row.get_by_role("status").inner_text()
 
 
 def flexion_deg(chain: Running, step: CalibrationStep) -> float:
     """What the worker says of the seconds of a step, computed with the calibration they made."""
     store = EmbeddedStore(chain.folder / "samples.db")
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + PATIENCE_S
     found: list[float] = []
     while len(found) < 5:
         assert time.monotonic() < deadline_s, "the worker says nothing of it"

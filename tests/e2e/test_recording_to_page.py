@@ -27,7 +27,7 @@ from analytics.recording import Recording, read_recording
 from tests.analytics.dashboard.browsing import ARGUMENTS
 from tests.e2e.play import SENSOR, Played, play
 from tests.e2e.stack import WEARER, ZONE, Stack, running
-from tests.servers import influxd, mosquitto
+from tests.servers import PATIENCE_S, influxd, mosquitto
 from trunkline.synthetic.recording_file import write_recording, write_truth
 from trunkline.synthetic.wearer import SyntheticWearer
 
@@ -140,7 +140,7 @@ def test_a_posture_reaches_the_patient_live(
     # on a scaled clock that arrives at the present about when the recording ends
     ahead_s = hold.recording.duration_s * (1 - 1 / LIVE_SPEED)
     sent = send(hold, stack, tmp_path, time.time_ns() - round(1e9 * ahead_s), LIVE_SPEED)
-    expect(headline).to_have_text("Sitting", timeout=60_000)
+    expect(headline).to_have_text("Sitting")
     expect(detail).to_contain_text("Slouched" if label == "slouched" else "Not slouched")
     assert_stored_exactly_once(sent, stack)
 
@@ -171,7 +171,7 @@ def assert_stored_exactly_once(sent: Played, stack: Stack) -> None:
 
 
 def wait_for_worker(stack: Stack) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while stack.clinic.arrivals() or not stack.clinic.holds(WEARER):
         assert time.monotonic() < deadline, "the worker does not keep up"
         time.sleep(0.1)

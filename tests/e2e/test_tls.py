@@ -23,7 +23,7 @@ from sensor_agent.outbox import Outbox
 from sensor_agent.uplink import Uplink, UplinkState
 from tests.sensor_agent.broker_side import until
 from tests.sensor_agent.test_outbox import batch
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 from trunkline.cli import main
 from wire.ids import new_session
 from wire.messages import AgentState, Birth, Placement
@@ -86,7 +86,8 @@ def ingest(
         yield
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
         assert not failed
 
 
@@ -140,7 +141,7 @@ def _cut(uplink: Uplink) -> None:
 
 def tap(broker: Mosquitto, topic: str, *, mqtt5: bool) -> object:
     arguments = [
-        *("tap", topic, "--count", "1", "--seconds", "10"),
+        *("tap", topic, "--count", "1", "--seconds", str(PATIENCE_S)),
         *("--broker", f"localhost:{broker.tls_port}", "--user", "server"),
         *("--password-file", str(broker.password_file("server"))),
         *("--tls-ca", str(broker.secrets / "ca.crt")),

@@ -14,14 +14,14 @@ from typing import Self
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.servers import Mosquitto
+from tests.servers import PATIENCE_S, Mosquitto
 from wire.batch import Batch
 from wire.codec import decode
 from wire.messages import Committed, Taken, digest
 from wire.topics import Kind, Topic, parse, sensor_topic, wearer_topic
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Wait for something that the code under test brings about; TimeoutError when it does not."""
     async with asyncio.timeout(timeout_s):
         while not condition():
@@ -53,7 +53,7 @@ class Ingest:
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", self.broker.port, 10)
         self._client.loop_start()
-        assert self._subscribed.wait(10)
+        assert self._subscribed.wait(PATIENCE_S)
         return self
 
     def __exit__(

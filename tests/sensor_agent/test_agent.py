@@ -20,15 +20,15 @@ from sensor_agent import agent as agent_module
 from sensor_agent.agent import Agent, AgentConfig
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.outbox import Outbox, OutboxError
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import Ingest, until
 from tests.sensor_agent.test_outbox import batch
-from tests.servers import Mosquitto, free_port
+from tests.servers import PATIENCE_S, Mosquitto, free_port
 from wire.ids import IdError, new_session
 from wire.messages import Losses, Mark, Placement
 from wire.topics import Kind
@@ -50,7 +50,7 @@ def config(folder: Path, broker: BrokerConfig | None = None, **changes: object) 
 
 @asynccontextmanager
 async def running(made: AgentConfig) -> AsyncIterator[Agent]:
-    async with VirtualWorld(ScaledClock(SPEED)) as world:
+    async with VirtualWorld(PatientClock(SPEED)) as world:
         still = np.zeros((52 * 600, 3))
         await world.add_sensor("movesense", Motion(52.0, still, still))
         radio = Radio(scanner_backend=world.scanner_backend, client_backend=world.client_backend)
@@ -60,7 +60,7 @@ async def running(made: AgentConfig) -> AsyncIterator[Agent]:
             yield agent
         finally:
             stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.wait([task])
         task.result()
 
@@ -146,7 +146,7 @@ async def test_committed_waits_for_the_store(tmp_path: Path) -> None:
         waiting = asyncio.create_task(agent.committed(session))
         await asyncio.sleep(0.2)
         assert not waiting.done()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not waiting.done():  # batches go on being made, and so does the store
                 agent.outbox.commit(session, 10**6)
                 await asyncio.sleep(0.05)
@@ -181,7 +181,7 @@ async def test_kill_9_of_the_agent_loses_nothing_that_was_written(
     code = _CHILD.format(outbox=str(outbox), port=free_port())
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     written = {"batches": 0}
     while written["batches"] < 10:
         assert time.monotonic() < deadline

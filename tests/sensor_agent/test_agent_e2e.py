@@ -18,7 +18,6 @@ import pytest_asyncio
 from sensor_agent.agent import Agent, AgentConfig, AgentReport
 from sensor_agent.ble import Radio
 from sensor_agent.broker import BrokerConfig
-from sensor_agent.clock import ScaledClock
 from sensor_agent.session import SensorConfig
 from sensor_agent.state import State
 from sensor_agent.virtual.encoders.metamotion import MetaMotionEncoder
@@ -26,8 +25,9 @@ from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import Ingest, until
-from tests.servers import Mosquitto
+from tests.servers import PATIENCE_S, Mosquitto
 from tests.trunkline.conftest import MqttClient
 from wire.batch import Batch, Flag
 from wire.messages import AgentState, AgentStatus, Alert, Birth, Mark, Placement, Status
@@ -48,7 +48,7 @@ def motion(rate_hz: float, seconds: float) -> Motion:
 
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[VirtualWorld]:
-    async with VirtualWorld(ScaledClock(SPEED, UTC0_NS), supervision_timeout_s=0.3) as made:
+    async with VirtualWorld(PatientClock(SPEED, UTC0_NS), supervision_timeout_s=0.3) as made:
         yield made
 
 
@@ -71,7 +71,7 @@ async def agent_running(
     broker: Mosquitto,
     outbox: Path,
     *sensors: SensorConfig,
-    drain_s: float = 10.0,
+    drain_s: float = PATIENCE_S,
 ) -> AsyncIterator[Bench]:
     config = AgentConfig(
         wearer="w1",
@@ -97,7 +97,7 @@ async def agent_running(
         yield Bench(world, agent, stop, task)
     finally:
         stop.set()
-        async with asyncio.timeout(drain_s + 10):
+        async with asyncio.timeout(drain_s + PATIENCE_S):
             await task
 
 
@@ -175,14 +175,14 @@ async def test_two_sensors_of_a_wearer_are_aligned(broker: Mosquitto, tmp_path: 
     """Their clocks drift apart by 160 ppm, and their packets have 4 and 36 samples. Slowly enough
     that a busy machine's lateness is no more than that of a radio."""
     fast, slow = Conditions(drift_ppm=80.0), Conditions(drift_ppm=-80.0)
-    async with VirtualWorld(ScaledClock(3.0, UTC0_NS), supervision_timeout_s=2.0) as world:
+    async with VirtualWorld(PatientClock(3.0, UTC0_NS), supervision_timeout_s=2.0) as world:
         chest = await world.add_sensor("movesense", motion(52.0, 24), conditions=fast)
         thigh = await world.add_sensor("polar_h10", motion(50.0, 24), conditions=slow)
         chest_utc, thigh_utc = power_on(world, chest), power_on(world, thigh)
         other = SensorConfig("thigh", Placement.THIGH_LEFT, "polar_h10", "00000002")
         with Ingest(broker) as ingest:
             async with agent_running(world, broker, tmp_path / "outbox.db", trunk(), other):
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE_S):
                     await chest.finished.wait()
                     await thigh.finished.wait()
             chest_late = error_ns(chest, ingest.batches("trunk"), chest_utc)
@@ -206,7 +206,7 @@ async def test_two_sensors_arrive_whole(
             trunk(axes={"up": "+x"}),
             SensorConfig("thigh", Placement.THIGH_LEFT, "polar_h10", "00000002"),
         ) as bench:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await chest.finished.wait()
                 await thigh.finished.wait()
         report = bench.task.result()
@@ -252,7 +252,7 @@ async def test_a_lost_link_comes_back_and_the_loss_is_on_record(
             await until(lambda: session.state is not State.STREAMING)
             sensor.back_in_range()
             await sensor.resume(burst=False)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await sensor.finished.wait()
         batches = ingest.batches("trunk")
         assert_same(sensor, batches, to_utc, lost_in_the_air=True)
@@ -274,7 +274,7 @@ async def test_a_reboot_begins_a_new_clock(
             counters = bench.agent.sessions["trunk"].batcher.counters
             await until(lambda: counters.samples > 300)
             sensor.reboot()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await sensor.finished.wait()
         batches = ingest.batches("trunk")
         utc_ns, got = received(batches)
@@ -292,7 +292,7 @@ async def test_packets_delivered_twice_are_counted_once(
     to_utc = power_on(world, sensor)
     with Ingest(broker) as ingest:
         async with agent_running(world, broker, tmp_path / "o.db", trunk()):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await sensor.finished.wait()
         assert_same(sensor, ingest.batches("trunk"), to_utc)
         assert Status.load(ingest.of(Kind.STATUS)[-1]).duplicate_packets == len(sensor.sent)
@@ -304,13 +304,13 @@ async def test_a_broker_killed_meanwhile_loses_nothing(
     sensor = await world.add_sensor("movesense", motion(52.0, 30))
     to_utc = power_on(world, sensor)
     with Ingest(broker) as ingest:
-        async with agent_running(world, broker, tmp_path / "o.db", trunk(), drain_s=20) as bench:
+        async with agent_running(world, broker, tmp_path / "o.db", trunk()) as bench:
             counters = bench.agent.sessions["trunk"].batcher.counters
             await until(lambda: counters.samples > 300)
             broker.kill(wipe=True)
             await until(lambda: counters.samples > 900)
             broker.start()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await sensor.finished.wait()
         assert bench.task.result().waiting_batches == 0
         assert_same(sensor, ingest.batches("trunk"), to_utc)
@@ -325,7 +325,7 @@ async def test_what_an_agent_could_not_deliver_its_successor_does(
     broker.kill()
     async with agent_running(world, broker, outbox, trunk(), drain_s=0) as bench:
         bench.agent.mark(Mark(at_ns=UTC0_NS, kind="note"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await sensor.finished.wait()
     assert bench.task.result().waiting_batches >= 18
     broker.start()
@@ -342,7 +342,7 @@ async def test_stop_leaves_the_sensor_idle(
     world: VirtualWorld, broker: Mosquitto, tmp_path: Path
 ) -> None:
     sensor = await world.add_sensor("movesense", motion(52.0, 600))
-    async with agent_running(world, broker, tmp_path / "o.db", trunk(), drain_s=2) as bench:
+    async with agent_running(world, broker, tmp_path / "o.db", trunk(), drain_s=0) as bench:
         await until(lambda: bench.state("trunk") is State.STREAMING)
     assert sensor.encoder.stream is None
     assert not sensor.is_connected
@@ -362,7 +362,7 @@ async def test_an_alert_is_felt_once_and_not_late(
         alert = Alert(number, at_ns, "slouch", "Sit up or stand?", vibrate_ms)
         server.publish("trunkline/v1/w1/alert", alert.dump())
 
-    async with agent_running(world, broker, tmp_path / "o.db", config) as bench:
+    async with agent_running(world, broker, tmp_path / "o.db", config, drain_s=0) as bench:
         await until(lambda: bench.state("trunk") is State.STREAMING and len(sensor.sent) > 5)
         give(6, late_s=3600.0)
         give(7, vibrate_ms=0)

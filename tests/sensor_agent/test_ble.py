@@ -29,11 +29,12 @@ from firmware_profiles.base import (
 from firmware_profiles.registry import profile
 from sensor_agent import ble
 from sensor_agent.ble import Link, LinkLostError, NoAdapterError, Radio, RadioError, Sighting
-from sensor_agent.clock import ScaledClock
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
+from tests.servers import PATIENCE_S
 
 COMMANDS = "34800001-7185-4d5d-b431-630e7050e8f0"
 DATA = "34800002-7185-4d5d-b431-630e7050e8f0"
@@ -43,7 +44,7 @@ MISSING = "0000dead-0000-1000-8000-00805f9b34fb"
 
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[VirtualWorld]:
-    async with VirtualWorld(ScaledClock(10.0), supervision_timeout_s=0.2) as made:
+    async with VirtualWorld(PatientClock(10.0), supervision_timeout_s=0.2) as made:
         yield made
 
 
@@ -191,7 +192,7 @@ async def test_a_loss_ends_the_wait_for_a_reply(link: Link, sensor: VirtualSenso
     await until(lambda: link._reply is not None)
     sensor.lose_link()
     with pytest.raises(LinkLostError):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_S):
             await work
 
 

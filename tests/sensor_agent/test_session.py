@@ -17,13 +17,14 @@ from firmware_profiles.movesense_gsp import GspDecoder
 from firmware_profiles.registry import UnknownProfileError
 from sensor_agent import session as session_module
 from sensor_agent.ble import Radio, RadioError
-from sensor_agent.clock import ScaledClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.session import SensorConfig, SensorSession
 from sensor_agent.state import State
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
+from tests.servers import PATIENCE_S
 from wire.batch import Batch
 from wire.ids import IdError
 from wire.messages import Birth, Placement
@@ -33,7 +34,7 @@ SPEED = 10.0
 
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[VirtualWorld]:
-    async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.2) as made:
+    async with VirtualWorld(PatientClock(SPEED), supervision_timeout_s=0.2) as made:
         yield made
 
 
@@ -82,7 +83,7 @@ class Desk:
             yield session
         finally:
             task.cancel()
-            await asyncio.wait([task], timeout=5)
+            await asyncio.wait([task], timeout=PATIENCE_S)
             assert task.done()
             assert session.state is State.STOPPED
 
@@ -384,7 +385,7 @@ async def test_a_radio_that_fails_again_and_again_is_left_to_the_supervisor(
     failing("second", second)
     async with desk.running() as session:
         session._radios.append(second)
-        await until(lambda: session.state is State.STOPPED, 60)
+        await until(lambda: session.state is State.STOPPED)
     assert done == [*["first"] * 4, "forget", *["second"] * 4, "reset", *["second"] * 8]
 
 
@@ -403,5 +404,5 @@ async def test_nobody_leaves_while_another_sensor_streams(
     monkeypatch.setattr(desk.radio, "connect", connect)
     desk.radio.streams = 1
     async with desk.running() as session:
-        await until(lambda: count > 20, 60)
+        await until(lambda: count > 20)
         assert session.state is not State.STOPPED

@@ -10,7 +10,6 @@ import pytest
 from firmware_profiles.base import StreamRequest
 from sensor_agent import session as session_module
 from sensor_agent.ble import Radio
-from sensor_agent.clock import ScaledClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.session import SensorConfig, SensorSession
 from sensor_agent.state import State
@@ -18,7 +17,9 @@ from sensor_agent.virtual.encoders.witmotion import WitMotionEncoder
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
+from tests.servers import PATIENCE_S
 from wire.batch import Batch
 from wire.messages import Placement
 
@@ -51,7 +52,7 @@ async def test_recognised_streamed_and_timed(
     accel = np.stack([9.0 * np.sin(t), 0 * t, 9.0 * np.cos(t)], 1)
     batches: list[Batch] = []
     births: list[str] = []
-    async with VirtualWorld(ScaledClock(SPEED)) as world:
+    async with VirtualWorld(PatientClock(SPEED)) as world:
         sensor = await world.add_sensor(
             name,
             Motion(rate_hz, accel, np.zeros_like(accel)),
@@ -73,7 +74,7 @@ async def test_recognised_streamed_and_timed(
         if isinstance(sensor.encoder, WitMotionEncoder):  # its charge falls during the stream
             sensor.encoder.set_battery(3.60)
             battery_pct = 10
-        await asyncio.wait_for(sensor.finished.wait(), 10)
+        await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
         sent_ns = np.concatenate([frame.device_t_ns for frame in sensor.sent])
         # one that streams unasked is heard before its last command: that is not of this stream
         early = round(EARLY_S * rate_hz) if name == "witmotion_ble5" else 0
@@ -81,7 +82,7 @@ async def test_recognised_streamed_and_timed(
         assert session.state is State.STREAMING
         assert session.status(0, None).battery_pct == (battery_pct or 87)
         task.cancel()
-        await asyncio.wait([task], timeout=5)
+        await asyncio.wait([task], timeout=PATIENCE_S)
     assert births == [name]
     assert session.counters.undecodable_packets == 0
     assert session.batcher.counters.lost_samples == 0

@@ -9,13 +9,14 @@ import pytest
 
 from sensor_agent import session as session_module
 from sensor_agent.ble import Radio
-from sensor_agent.clock import ScaledClock
 from sensor_agent.device_clock import HostUtc
 from sensor_agent.session import SensorConfig, SensorSession
 from sensor_agent.state import State
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
 from tests.sensor_agent.broker_side import until
+from tests.servers import PATIENCE_S
 from wire.batch import Batch, Flag
 from wire.messages import Birth, Placement
 
@@ -34,7 +35,7 @@ async def test_units_of_one_name_are_not_taken_for_each_other(
 ) -> None:
     monkeypatch.setattr(session_module, "SCAN_S", 0.4)
     own, others = "C4:F1:00:00:00:01", "C4:F1:00:00:00:02"
-    async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.2) as world:
+    async with VirtualWorld(PatientClock(SPEED), supervision_timeout_s=0.2) as world:
         sensor, second = [
             await world.add_sensor("movella_dot", sway, name_suffix="A") for _ in range(2)
         ]
@@ -61,7 +62,7 @@ async def test_units_of_one_name_are_not_taken_for_each_other(
         assert sensor.is_connected
         assert not second.is_connected
         task.cancel()
-        await asyncio.wait([task], timeout=5)
+        await asyncio.wait([task], timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("name", ["polar_verity", "movella_dot", "metamotion"])
@@ -71,7 +72,7 @@ async def test_both_quantities_before_and_after_a_lost_link(
     monkeypatch.setattr(session_module, "SCAN_S", 0.4)
     batches: list[Batch] = []
     births: list[Birth] = []
-    async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.2) as world:
+    async with VirtualWorld(PatientClock(SPEED), supervision_timeout_s=0.2) as world:
         sensor = await world.add_sensor(name, sway)
         session = SensorSession(
             SensorConfig("trunk", Placement.T12),
@@ -93,7 +94,7 @@ async def test_both_quantities_before_and_after_a_lost_link(
             await until(lambda: len(batches) > before + 3)
         finally:
             task.cancel()
-            await asyncio.wait([task], timeout=5)
+            await asyncio.wait([task], timeout=PATIENCE_S)
         assert sensor.encoder.stream is None, "it is left idle"
     assert births[0].profile == name
     assert births[0].quantities == ["accel", "gyro"]

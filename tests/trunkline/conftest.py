@@ -7,6 +7,8 @@ from queue import Queue
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.servers import PATIENCE_S
+
 
 class MqttClient:
     """Connects at once; `connected` is the broker's word, `got` what arrived."""
@@ -28,14 +30,14 @@ class MqttClient:
         self.client.on_subscribe = lambda *a: self.subscribed.put(a[2])
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        self.connected = reason.get(timeout=5)
+        self.connected = reason.get(timeout=PATIENCE_S)
 
     def subscribe(self, topic: str) -> None:
         self.client.subscribe(topic, qos=1)
-        self.subscribed.get(timeout=5)
+        self.subscribed.get(timeout=PATIENCE_S)
 
     def publish(self, topic: str, payload: bytes | str = b"x") -> None:
-        self.client.publish(topic, payload, qos=1).wait_for_publish(5)
+        self.client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         self.client.disconnect()

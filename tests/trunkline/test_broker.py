@@ -12,7 +12,7 @@ from queue import Empty
 import pytest
 from click.testing import CliRunner
 
-from tests.servers import free_port
+from tests.servers import PATIENCE_S, free_port
 from tests.trunkline.conftest import MqttClient
 from trunkline.broker import allowed
 from trunkline.cli import main
@@ -28,7 +28,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict
     port = free_port()
     options = ["--mqtt-port", str(port), "--secrets-dir", str(folder)]
     process = subprocess.Popen([sys.executable, "-m", "trunkline", "broker", *options])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             MqttClient(port, "server", accounts["server"]).close()
@@ -38,7 +38,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, dict
             time.sleep(0.1)
     yield port, accounts
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_folder_without_accounts_is_one_clear_line(tmp_path: Path) -> None:
@@ -83,12 +83,12 @@ def test_messages_pass_and_wearers_are_isolated(broker: tuple[int, dict[str, str
     assert agent.connected == other.connected == "Success"
     other.client.publish(wearer_topic("p-001", Kind.MARK), b"forged", qos=1)
     agent.publish(wearer_topic("p-001", Kind.MARK), b"true")
-    assert server.got.get(timeout=5) == (wearer_topic("p-001", Kind.MARK), b"true")
+    assert server.got.get(timeout=PATIENCE_S) == (wearer_topic("p-001", Kind.MARK), b"true")
     topic = sensor_topic("p-001", "trunk", Kind.COMMITTED)
     agent.subscribe(topic)
     other.subscribe(topic)
     server.publish(topic, b"5")
-    assert agent.got.get(timeout=5) == (topic, b"5")
+    assert agent.got.get(timeout=PATIENCE_S) == (topic, b"5")
     with pytest.raises(Empty):
         other.got.get(timeout=0.3)
     for client in (server, agent, other):

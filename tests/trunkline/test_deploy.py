@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from analytics.store.influx_admin import SERVICES
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 from tests.trunkline.conftest import MqttClient
 from trunkline.certificates import names_in
 from trunkline.cli import main
@@ -135,13 +135,13 @@ def test_mosquitto_lets_in_only_known_accounts_and_isolates_wearers(
         wearer_topic("p-001", Kind.MARK),
     ):
         agent.publish(topic)
-    assert server.got.get(timeout=5)[0] == wearer_topic("p-001", Kind.MARK)
+    assert server.got.get(timeout=PATIENCE_S)[0] == wearer_topic("p-001", Kind.MARK)
 
     for kind in (Kind.COMMITTED, Kind.IMU, Kind.BIRTH, Kind.STATUS, Kind.LOSS):
         for wearer in ("p-001", "p-002"):
             agent.subscribe(sensor_topic(wearer, "trunk", kind))
             server.publish(sensor_topic(wearer, "trunk", kind))
-    assert agent.got.get(timeout=5)[0] == sensor_topic("p-001", "trunk", Kind.COMMITTED)
+    assert agent.got.get(timeout=PATIENCE_S)[0] == sensor_topic("p-001", "trunk", Kind.COMMITTED)
     with pytest.raises(Empty):
         agent.got.get(timeout=0.3)
     agent.close()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.analytics.ingest.agent_side import agent
 from tests.analytics.store.samples import batch
-from tests.servers import Mosquitto, mosquitto, stop
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto, stop
 from wire.batch import Flag
 from wire.codec import encode
 
@@ -48,7 +48,7 @@ def test_an_inlet_gets_the_samples_at_their_times(
     try:
         with agent(server) as w1:
             found: list[pylsl.StreamInfo] = []
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             seq = 0
             while not found and time.monotonic() < deadline:  # until the bridge has come up
                 w1.publish("back/imu", encode(replace(batch(0, seq=seq), t0_ns=begun_ns)))
@@ -56,8 +56,8 @@ def test_an_inlet_gets_the_samples_at_their_times(
                 found = pylsl.resolve_byprop("source_id", "trunkline/w1/back/accel+gyro", timeout=1)
             assert found, process.poll()
             inlet = pylsl.StreamInlet(found[0])
-            inlet.open_stream(timeout=20)
-            info = inlet.info(timeout=20)
+            inlet.open_stream(timeout=PATIENCE_S)
+            info = inlet.info(timeout=PATIENCE_S)
             assert (info.name(), info.type()) == ("trunkline w1 back", "IMU")
             label = info.desc().child("channels").child("channel")
             assert (label.child_value("label"), label.child_value("unit")) == ("accel_x", "m/s2")
@@ -68,7 +68,7 @@ def test_an_inlet_gets_the_samples_at_their_times(
             w1.publish("back/imu", encode(sent))
             samples: list[list[float]] = []
             times: list[float] = []
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE_S
             while len(samples) < sent.n and time.monotonic() < deadline:
                 some, stamps = inlet.pull_chunk(timeout=1.0)
                 samples, times = [*samples, *some], [*times, *stamps]

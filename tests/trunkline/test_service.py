@@ -17,7 +17,7 @@ import click
 import pytest
 
 from tests.conftest import missing
-from tests.servers import free_port
+from tests.servers import PATIENCE_S, free_port
 from trunkline.cli import main
 
 UNIT = Path(__file__).parents[2] / "deploy" / "trunkline-agent@.service"
@@ -74,7 +74,7 @@ def test_the_unit_speaks_the_agents_language(monkeypatch: pytest.MonkeyPatch) ->
 def test_ready_alive_and_stopping(tmp_path: Path) -> None:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
-    manager.settimeout(60)
+    manager.settimeout(PATIENCE_S)
     arguments = ["agent", "--wearer", "w1", "--sensor", "movesense", "--placement", "T12"]
     process = subprocess.Popen(
         [
@@ -94,7 +94,7 @@ def test_ready_alive_and_stopping(tmp_path: Path) -> None:
         while (said := manager.recv(100)) == b"WATCHDOG=1":
             pass
         assert said == b"STOPPING=1"
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         process.kill()
         process.wait()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import PATIENCE_S
 from trunkline.supervisor import FIRST_BACKOFF_S, HEALTHY_AFTER_S, Child, Supervisor
 
 
@@ -80,7 +81,7 @@ def test_stopping_ends_every_child(started: list[FakeProcess]) -> None:
 
 def test_real_children_run_and_are_gone_afterwards() -> None:
     child = Child("help", ["broker", "--help"], once=True)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     Supervisor([child]).run(lambda: child.done or time.monotonic() > deadline)
     assert child.done
     assert child.process is None

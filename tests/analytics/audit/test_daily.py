@@ -16,6 +16,7 @@ from analytics.exposure.days import Day
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from tests.analytics.store.samples import batch, stored
+from tests.servers import PATIENCE_S
 
 HOUR_NS = 3600 * NS_PER_S
 NOON_NS = 1_772_452_800 * NS_PER_S  # 2026-03-02 12:00 UTC
@@ -71,7 +72,7 @@ def test_the_loop_keeps_its_finding_and_says_what_is_wrong(
         (kept,) = clinic.deliveries("w1", text, text)
     finally:
         stop.set()
-        loop.join(20)
+        loop.join(PATIENCE_S)
     (found,) = kept.body["sensors"]
     assert found["stored"] == first.batch.n + after.batch.n
     assert found["missing"]["unexplained"] == 450

@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.analytics.dashboard.synthetic import PASSWORD
+from tests.servers import PATIENCE_S
 
 ARGUMENTS = [
     "--headless",
@@ -21,6 +22,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+expect.set_options(timeout=1000 * PATIENCE_S)
 Opened = Callable[..., Page]
 """Opens a page of a size; see the fixture `opened`."""
 PHONE = {"width": 360, "height": 780}
@@ -64,7 +66,7 @@ def context_of(browser: Browser, address: str, size: dict[str, int], **more: Any
         locale="en-GB",
         **more,
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(1000 * PATIENCE_S)
     return context
 
 

@@ -27,6 +27,7 @@ from tests.analytics.dashboard.synthetic import (
     site_in,
     write_sample,
 )
+from tests.servers import PATIENCE_S
 from wire.messages import Status
 
 
@@ -95,7 +96,8 @@ def served(filled: Site) -> Iterator[str]:
     close_app(filled.app)
     server.shutdown()
     server.server_close()
-    thread.join(5)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from playwright.sync_api import expect
@@ -29,8 +28,6 @@ from tests.analytics.dashboard.synthetic import (
 
 pytestmark = pytest.mark.chromium
 
-LIVE_BUDGET_S = 2.0
-
 
 def test_patient_sees_now_and_what_follows(
     opened: Opened, filled: Site, complaints: list[str]
@@ -50,13 +47,11 @@ def test_patient_sees_now_and_what_follows(
     minute = minute_result(
         minute_ns, {"posture": ["walking"] * 60, "slouched": [None] * 60, "worn": [True] * 60}
     )
-    began_s = time.monotonic()
     filled.clock.now_ns += 60 * NS_PER_S
     filled.store.write_results("anna", minute_ns, minute_ns + MINUTE_NS, [minute], PROVENANCE)
-    expect(now.locator(".headline")).to_have_text("Walking", timeout=5000)
-    assert time.monotonic() - began_s < LIVE_BUDGET_S
+    expect(now.locator(".headline")).to_have_text("Walking")
     filled.clock.now_ns += 60 * NS_PER_S
-    expect(now.locator(".headline")).to_have_text("No live data", timeout=5000)
+    expect(now.locator(".headline")).to_have_text("No live data")
     expect(now).to_contain_text("Last seen 15:01 (1 min ago)")
     assert complaints == []
 
@@ -157,9 +152,9 @@ def test_list_is_live(opened: Opened, filled: Site, complaints: list[str]) -> No
     page = opened(DESK)
     log_in(page, "dr-lee")
     row = page.locator("tr[data-wearer=anna]")
-    expect(row).to_have_attribute("data-state", "slouched", timeout=8000)
+    expect(row).to_have_attribute("data-state", "slouched")
     filled.clock.now_ns += 600 * NS_PER_S
-    expect(row).to_have_attribute("data-state", "stale", timeout=8000)
+    expect(row).to_have_attribute("data-state", "stale")
     expect(row).to_contain_text("Last seen 15:00 (10 min ago)")
     assert complaints == []
 
@@ -212,7 +207,7 @@ def test_a_researcher_gets_a_file(opened: Opened, filled: Site, complaints: list
     page.get_by_role("button", name="Export").click()
     expect(page.locator("#notice")).to_contain_text("Your export is being made")
     link = page.get_by_role("link", name="Download")
-    expect(link).to_be_visible(timeout=60_000)
+    expect(link).to_be_visible()
     with page.expect_download() as waited:
         link.click()
     assert waited.value.suggested_filename == "trunkline-2026-06-09-2026-06-09.zip"

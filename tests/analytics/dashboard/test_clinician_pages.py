@@ -35,6 +35,7 @@ from tests.analytics.dashboard.synthetic import (
     site_in,
 )
 from tests.analytics.dashboard.test_drawing import NOTHING, WORN
+from tests.servers import PATIENCE_S
 
 NO_WEEK = Week(None, 0, None, None, 0, None, None, 0)
 
@@ -111,7 +112,7 @@ def test_the_list_is_read_ahead(summed: Site, monkeypatch: pytest.MonkeyPatch) -
             break
         time.sleep(0.05)
     stop.set()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     kept = dict(found._kept)
     assert [row.week.worn_days for row in found.rows(summed.clinic.wearers())] == [6, 0]
     assert found._kept == kept

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from analytics.store.clinic import Clinic
+from tests.servers import PATIENCE_S
 from trunkline.commands.dashboard import command
 from trunkline.log_ins import LogIn, make_log_ins
 
@@ -71,9 +72,9 @@ def test_it_serves_and_stops(tmp_path: Path, key_file: Path) -> None:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         address = next(line for line in lines if line.startswith("Dashboard at ")).split()[-1]
-        with urllib.request.urlopen(f"{address}/health", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/health", timeout=PATIENCE_S) as answer:
             assert answer.read().strip() == b'{"ok":true}'
-        with urllib.request.urlopen(f"{address}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/", timeout=PATIENCE_S) as answer:
             assert answer.url == f"{address}/login"
             assert "Server" not in answer.headers
         port = address.rpartition(":")[2]
@@ -81,7 +82,7 @@ def test_it_serves_and_stops(tmp_path: Path, key_file: Path) -> None:
             [*program, "--data-dir", str(tmp_path), "--http-port", port],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert taken.returncode == 1
@@ -90,7 +91,7 @@ def test_it_serves_and_stops(tmp_path: Path, key_file: Path) -> None:
         with _live_page(address, log_in) as stream:
             assert stream.readline().startswith(b"retry:")
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         for complaint in ("Traceback", "still running", "closed"):
             assert complaint not in output, output
@@ -103,8 +104,8 @@ def _live_page(address: str, log_in: LogIn) -> Any:
     """The open stream of the wearer's page."""
     jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
     browser = urllib.request.build_opener(jar)
-    page = browser.open(f"{address}/login", timeout=30).read().decode()
+    page = browser.open(f"{address}/login", timeout=PATIENCE_S).read().decode()
     token = page.split('name="csrf-token" content="')[1].split('"')[0]
     form = {"name": log_in.name, "password": log_in.password, "csrf_token": token}
-    browser.open(f"{address}/login", urllib.parse.urlencode(form).encode(), timeout=30)
-    return browser.open(f"{address}/live/anna", timeout=30)
+    browser.open(f"{address}/login", urllib.parse.urlencode(form).encode(), timeout=PATIENCE_S)
+    return browser.open(f"{address}/live/anna", timeout=PATIENCE_S)

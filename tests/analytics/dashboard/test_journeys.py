@@ -73,7 +73,7 @@ def test_my_data(opened: Opened, filled: Site, complaints: list[str]) -> None:
     page.goto("/me/data")
     page.get_by_role("button", name="Make my file").click()
     link = page.get_by_role("link", name="Download", exact=True)
-    expect(link).to_be_visible(timeout=60_000)
+    expect(link).to_be_visible()
     picture(page, "journey-my-data")
     with page.expect_download() as waited:
         link.click()
@@ -141,7 +141,7 @@ def test_a_study(opened: Opened, filled: Site, complaints: list[str]) -> None:
     picture(page, "journey-study")
     page.get_by_role("button", name="Export").click()
     link = page.get_by_role("link", name="Download", exact=True)
-    expect(link).to_be_visible(timeout=60_000)
+    expect(link).to_be_visible()
     address = link.get_attribute("href") or ""
     (job,) = filled.clinic.exports("lea")
     first = _part(page, address, "bytes=0-999")

@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from analytics.dashboard.app import close_app, create_app
 from analytics.dashboard.provider import IdentityProvider
 from tests.analytics.dashboard.synthetic import PASSWORD, Site
+from tests.servers import PATIENCE_S
 
 CLIENT = "trunkline-test"
 KEY = RSAKey.generate_key(2048, parameters={"kid": "1"})
@@ -95,7 +96,7 @@ def provider() -> Iterator[Provider]:
     yield found
     server.shutdown()
     server.server_close()
-    thread.join(10)
+    thread.join(PATIENCE_S)
 
 
 @pytest.fixture

@@ -18,17 +18,16 @@ from analytics.broker import Broker
 from analytics.ingest import run_ingest
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
-from tests.servers import Mosquitto
+from tests.servers import PATIENCE_S, Mosquitto
 from wire.batch import Batch
 from wire.codec import encode
 
-TIMEOUT_S = 20.0
 RESEND_S = 1.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds; fail with `what` after TIMEOUT_S."""
-    deadline = time.monotonic() + TIMEOUT_S
+    """Return when the condition holds; fail with `what` after PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"not reached: {what}"
         time.sleep(0.01)
@@ -53,7 +52,7 @@ class Agent:
         self._client.on_message = self._on_message
         self._client.connect("127.0.0.1", server.port)
         self._client.loop_start()
-        assert self._subscribed.wait(TIMEOUT_S)
+        assert self._subscribed.wait(PATIENCE_S)
 
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         if not message.payload:
@@ -64,7 +63,7 @@ class Agent:
     def publish(self, rest: str, payload: bytes, *, retain: bool = False) -> None:
         """Returns when the broker has it."""
         topic = f"trunkline/v1/{self.wearer}/{rest}"
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(TIMEOUT_S)
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def send(self, *batches: Batch, sensor: str = "back") -> None:
         """Publish, and hold until committed. Returns when the broker has them."""
@@ -84,11 +83,11 @@ class Agent:
     def _publish(self, messages: list[tuple[str, bytes]]) -> None:
         infos = [self._client.publish(topic, payload, qos=1) for topic, payload in messages]
         for info in infos:
-            info.wait_for_publish(TIMEOUT_S)
+            info.wait_for_publish(PATIENCE_S)
 
     def wait_for_commit(self, session: str, seq: int) -> None:
         """Send again until everything up to `seq` is committed."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while self.committed.get(session, -1) < seq:
             assert time.monotonic() < deadline, f"not committed: {seq}, only {self.committed}"
             pause = time.monotonic() + RESEND_S
@@ -135,7 +134,7 @@ def ingest(
         yield
     finally:
         stop.set()
-        thread.join(TIMEOUT_S)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
         assert not failed, failed
 

@@ -15,7 +15,7 @@ from analytics.store.base import StoredBatch, StoreError
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from tests.analytics.ingest.agent_side import (
-    TIMEOUT_S,
+    PATIENCE_S,
     Agent,
     agent,
     ingest,
@@ -129,7 +129,7 @@ def test_a_second_ingest_on_the_same_data_is_turned_away(
         w1.send(*numbered(0, 1))
         w1.wait_for_commit(SESSION, 0)
         second = ingest_process(server, data_dir)
-        _, text = second.communicate(timeout=TIMEOUT_S)
+        _, text = second.communicate(timeout=PATIENCE_S)
         assert second.returncode == 1
         assert text.strip().endswith("stop it before you start this ingest")
         assert "Traceback" not in text
@@ -283,7 +283,7 @@ def test_a_log_in_refused_at_the_start_is_said_once_and_tried_again(
             w1.wait_for_commit(SESSION, 2)
     finally:
         process.terminate()
-        _, rest = process.communicate(timeout=TIMEOUT_S)
+        _, rest = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "refused" not in rest
     complete(store, 3)

@@ -20,7 +20,7 @@ from tests.analytics.ingest.agent_side import (
     wait_until,
 )
 from tests.analytics.store.samples import DT_NS, SESSION, T0_NS, batch
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 
 pytestmark = pytest.mark.mosquitto
 EVER = (0, 2**62)
@@ -108,7 +108,7 @@ def test_a_replica_that_is_killed_is_made_up_for_by_the_other(
             for _ in range(10):
                 w1.send(batch(50 * (seq := next(numbers)), seq=seq))
             processes[0].terminate()
-            assert processes[0].wait(20) == 0
+            assert processes[0].wait(PATIENCE_S) == 0
             w1.wait_for_commit(SESSION, 50)
         read = store.read_samples("w1", "back", *EVER)
         assert read.t_ns.tolist() == [T0_NS + i * DT_NS for i in range(50 * 51)]
@@ -125,7 +125,7 @@ def test_the_same_replica_twice_is_refused(server: Mosquitto, tmp_path: Path) ->
     try:
         wait_until((tmp_path / "ingest-1.lock").exists, "the first one is there")
         second = ingest_process(server, tmp_path, "--replica", "1")
-        _, said = second.communicate(timeout=60)
+        _, said = second.communicate(timeout=PATIENCE_S)
         assert (second.returncode, "another ingest works on" in said) == (1, True), said
     finally:
         first.kill()

@@ -15,7 +15,7 @@ from analytics.broker import Broker
 from analytics.live.alert_courier import AlertCourier
 from analytics.live.phone import PhoneError, Phones, read_addresses
 from analytics.store.records import GivenAlert
-from tests.servers import mosquitto
+from tests.servers import PATIENCE_S, mosquitto
 from tests.trunkline.conftest import MqttClient
 
 
@@ -40,10 +40,10 @@ def test_an_alert_reaches_the_wearers_own_agent_and_nobody_elses(
         thread = threading.Thread(target=courier.run, args=(stop,))
         thread.start()
         try:
-            topic, payload = clients["anna"].got.get(timeout=20)
+            topic, payload = clients["anna"].got.get(timeout=PATIENCE_S)
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(PATIENCE_S)
         assert topic == "trunkline/v1/anna/alert"
         assert json.loads(payload) == {
             "id": 2, "at_ns": now_ns, "kind": "slouch", "text": "Sit up?", "vibrate_ms": 400,
@@ -79,11 +79,11 @@ def test_a_phone_gets_the_text_and_no_pseudonym(apprise: None) -> None:
     phones.deliver(GivenAlert("p-001", 1, "slouch", "Sit up?"))
     thread = threading.Thread(target=phones.run, args=(stop,))
     thread.start()
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + PATIENCE_S
     while not FakeApprise.sent and time.monotonic() < deadline_s:
         time.sleep(0.02)
     stop.set()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert FakeApprise.sent == [("Trunkline", "Sit up?")]
 
 

@@ -30,7 +30,7 @@ from tests.analytics.dashboard.synthetic import (
     runs_result,
     write_sample,
 )
-from tests.servers import Mosquitto, mosquitto
+from tests.servers import PATIENCE_S, Mosquitto, mosquitto
 from tests.trunkline.conftest import MqttClient
 from trunkline.deployment import CertificateWishes, write_secrets
 from wire.messages import AgentState, AgentStatus, Status
@@ -205,31 +205,31 @@ def test_it_is_published_retained_and_home_assistant_may_read_it(
             _see(server, clock)
         finally:
             stop.set()
-            thread.join(20)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
 
 
 def _see(server: Mosquitto, clock: Clock) -> None:
     home = MqttClient(server.port, "home-assistant", _password(server, "home-assistant"))
     home.subscribe("trunkline/v1/#")
-    topic, payload = home.got.get(timeout=10)
+    topic, payload = home.got.get(timeout=PATIENCE_S)
     assert topic == "trunkline/v1/anna/state"
     assert json.loads(payload)["slouched"] is True
     clock.now_ns += 60 * S  # the sensor falls silent
-    while json.loads(home.got.get(timeout=10)[1])["live"]:
+    while json.loads(home.got.get(timeout=PATIENCE_S)[1])["live"]:
         pass
     home.subscribe("homeassistant/#")
-    seen = {home.got.get(timeout=10)[0] for _ in discovery_topics("anna")}
+    seen = {home.got.get(timeout=PATIENCE_S)[0] for _ in discovery_topics("anna")}
     assert seen == set(discovery_topics("anna"))
     # it reads no samples and may not pass for an agent
     agent = MqttClient(server.port, "anna", _password(server, "anna"))
     agent.publish("trunkline/v1/anna/trunk/imu")
     home.publish("trunkline/v1/anna/state", b"forged")
     agent.publish("trunkline/v1/anna/agent/state", b"last")
-    assert home.got.get(timeout=10) == ("trunkline/v1/anna/agent/state", b"last")
+    assert home.got.get(timeout=PATIENCE_S) == ("trunkline/v1/anna/agent/state", b"last")
     late = MqttClient(server.port, "anna", _password(server, "anna"))
     late.subscribe("trunkline/v1/anna/state")
-    assert json.loads(late.got.get(timeout=10)[1])["live"] is False  # retained, not forged
+    assert json.loads(late.got.get(timeout=PATIENCE_S)[1])["live"] is False  # retained, not forged
     for client in (home, agent, late):
         client.close()
 

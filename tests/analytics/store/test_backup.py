@@ -26,6 +26,7 @@ from analytics.store.embedded import EmbeddedStore
 from analytics.store.migrations import HEAD
 from analytics.store.migrations.versions import v0001_people
 from analytics.store.records import DiaryEntry, ExportJob, Role
+from tests.servers import PATIENCE_S
 from wire.batch import Batch, Channel
 from wire.ids import new_session
 
@@ -259,7 +260,7 @@ def writing(data_dir: Path) -> Iterator[threading.Event]:
 def test_a_backup_while_everybody_writes_is_one_state(
     data_dir: Path, tmp_path: Path, writing: threading.Event
 ) -> None:
-    assert writing.wait(20)
+    assert writing.wait(PATIENCE_S)
     source = back_up(data_dir, tmp_path / "one")
     check(source)
     store = EmbeddedStore(source / "samples.db")

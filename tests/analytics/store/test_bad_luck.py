@@ -19,7 +19,7 @@ from analytics.store.influx import InfluxStore
 from tests.analytics.store.samples import assert_same, batch, stored
 from tests.analytics.store.test_archive import fill, run
 from tests.conftest import missing
-from tests.servers import Influx, influxd, tiny_disk
+from tests.servers import PATIENCE_S, Influx, influxd, tiny_disk
 from wire.batch import Batch
 
 EVER = (0, 2**62)
@@ -105,7 +105,7 @@ def test_a_server_that_restarts_in_mid_write_loses_nothing_it_confirmed(
                 _kill_in_mid_write(server, written, failures)
         finally:
             stop.set()
-            writer.join(60)
+            writer.join(PATIENCE_S)
         assert all("does not answer" in text or "status 50" in text for text in failures)
         read = store.read_samples("w-1", "back", *EVER)
         assert len(read) == sum(item.n for item in written)
@@ -122,7 +122,7 @@ def _kill_in_mid_write(server: Influx, written: list[Batch], failures: list[str]
     _grows(written, 20)
 
 
-def _grows(found: Sequence[object], by: int, timeout_s: float = 60.0) -> None:
+def _grows(found: Sequence[object], by: int, timeout_s: float = PATIENCE_S) -> None:
     """Wait until there are so many more."""
     wanted, deadline_s = len(found) + by, time.monotonic() + timeout_s
     while len(found) < wanted:

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -396,11 +395,8 @@ class TestFile:
         assert revisions[-1] == migrations.HEAD
         assert revisions == [f"{i + 1:04d}" for i in range(len(revisions))]
 
-    def test_a_current_file_opens_fast_and_without_alembic(self, path: Path) -> None:
+    def test_a_current_file_opens_without_alembic(self, path: Path) -> None:
         Clinic(path).close()
-        begun_s = time.perf_counter()
-        Clinic(path).close()
-        assert time.perf_counter() - begun_s < 0.3
         code = (
             "import sys; from pathlib import Path; from analytics.store.clinic import Clinic;"
             f"Clinic(Path({str(path)!r})).close(); print('alembic' in sys.modules)"

@@ -14,12 +14,11 @@ from sensor_agent.virtual.encoders.base import Encoder
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from tests.sensor_agent.bluez.emulated import EmulatedBluez
 from tests.sensor_agent.broker_side import Ingest, until
-from tests.servers import mosquitto
+from tests.servers import PATIENCE_S, mosquitto
 from wire.batch import Batch
 from wire.messages import Birth
 from wire.topics import Kind
 
-PATIENCE_S = 60.0
 SPEAKER, STRANGER = "Speaker 5", "Polar H10 12345678"
 
 

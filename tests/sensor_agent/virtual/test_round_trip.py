@@ -21,6 +21,7 @@ from firmware_profiles.registry import PROFILES
 from sensor_agent.virtual.encoders import ENCODERS
 from sensor_agent.virtual.encoders.base import Frame
 from sensor_agent.virtual.motion import Motion
+from tests.servers import PATIENCE_S
 
 Add = Callable[..., Awaitable[Any]]
 BOTH = pytest.mark.parametrize("name", ["movesense", "polar_h10"])
@@ -122,7 +123,7 @@ async def test_polar_streams_on_after_a_lost_link_and_is_started_anew(add: Add) 
     await link.start(rate_hz=200.0)
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     left_over = sensor.encoder.stream
     assert left_over is not None
     before = len(link.blocks)
@@ -142,7 +143,7 @@ async def test_movesense_forgets_the_subscription_and_the_wearer_moves_on(
     await link.start()
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     assert sensor.encoder.stream is None
     before = len(link.blocks)
     await link.start()
@@ -161,7 +162,7 @@ async def test_reboot_restarts_the_device_clock(name: str, add: Add) -> None:
     await link.start(rate_hz=104.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.reboot()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     before = len(link.blocks)
     await link.start(rate_hz=104.0)
     await link.until(lambda: len(link.blocks) > before + 2)

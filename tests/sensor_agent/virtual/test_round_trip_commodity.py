@@ -13,6 +13,7 @@ import pytest
 from firmware_profiles.base import BatteryLevel, ConfigurationError, Quantity
 from sensor_agent.virtual.encoders import ENCODERS
 from sensor_agent.virtual.motion import Motion
+from tests.servers import PATIENCE_S
 
 Add = Callable[..., Awaitable[Any]]
 G = 9.80665
@@ -84,7 +85,7 @@ async def test_link_lost_then_again(name: str, add: Add) -> None:
     await link.start(rate_hz=50.0)
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     before = len(link.blocks)
     await link.start(rate_hz=50.0)
     await link.until(lambda: len(link.blocks) > before + 3)
@@ -222,7 +223,7 @@ async def test_capture2go_loss_is_counted(add: Add) -> None:
     sensor.stall()
     await asyncio.sleep(0.05)
     await sensor.resume(burst=False)
-    await asyncio.wait_for(sensor.finished.wait(), 5)
+    await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
     await link.stop()
     lost = sum(block.lost_before for block in link.blocks)
     assert lost > 0

@@ -17,6 +17,7 @@ from firmware_profiles.base import (
     StreamEnded,
 )
 from sensor_agent.virtual.motion import Motion
+from tests.servers import PATIENCE_S
 
 Add = Callable[..., Awaitable[Any]]
 MakeMotion = Callable[[float, float], Motion]
@@ -67,7 +68,7 @@ async def test_reboot_restarts_the_device_clock_and_it_is_configured_anew(add: A
     await link.start(rate_hz=20.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.reboot()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     before = len(link.blocks)
     decoder = await link.start(rate_hz=20.0)
     assert decoder.settings.rate_hz == 20.0
@@ -81,7 +82,7 @@ async def test_measurement_left_over_from_a_lost_link_is_stopped_first(add: Add)
     await link.start(rate_hz=20.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     assert sensor.encoder.stream is not None
     before = len(link.blocks)
     decoder = await link.start(rate_hz=30.0)  # a running one would keep its rate

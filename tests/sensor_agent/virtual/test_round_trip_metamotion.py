@@ -11,6 +11,7 @@ import pytest
 
 from firmware_profiles.base import ConfigurationError, Quantity, SampleBlock
 from sensor_agent.virtual.motion import Motion
+from tests.servers import PATIENCE_S
 
 Add = Callable[..., Awaitable[Any]]
 MakeMotion = Callable[[float, float], Motion]
@@ -28,7 +29,7 @@ def joined(blocks: list[SampleBlock], quantity: Quantity) -> Any:
 
 
 async def to_the_end(link: Any, sensor: Any) -> None:
-    await asyncio.wait_for(sensor.finished.wait(), 10)
+    await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
     seen = -1
     while seen != len(link.blocks):
         seen = len(link.blocks)
@@ -98,7 +99,7 @@ async def test_board_that_was_left_streaming_is_cleared_first(add: Add) -> None:
     await link.start(rate_hz=100.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     assert sensor.encoder.stream is not None
     before = len(link.blocks)
     await link.start(rate_hz=25.0)
@@ -114,7 +115,7 @@ async def test_reboot_restarts_the_ticks(add: Add) -> None:
     await link.start(rate_hz=25.0)
     await link.until(lambda: len(link.blocks) > 5)
     sensor.reboot()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     before = len(link.blocks)
     await link.start(rate_hz=25.0)
     await link.until(lambda: len(link.blocks) > before + 2)

@@ -11,6 +11,7 @@ import pytest
 
 from firmware_profiles.base import ConfigurationError, Quantity, SampleBlock, StreamEnded
 from sensor_agent.virtual.motion import Motion
+from tests.servers import PATIENCE_S
 
 Add = Callable[..., Awaitable[Any]]
 MakeMotion = Callable[[float, float], Motion]
@@ -27,7 +28,7 @@ def stamps(blocks: list[SampleBlock]) -> Any:
 
 async def play(link: Any, sensor: Any) -> None:
     """Receive until the recording has been silent for a moment, then stop."""
-    await asyncio.wait_for(sensor.finished.wait(), 10)
+    await asyncio.wait_for(sensor.finished.wait(), PATIENCE_S)
     pushes = sum(len(frame.pushes) for frame in sensor.sent)
     assert pushes
     seen = -1
@@ -78,7 +79,7 @@ async def test_streams_left_over_from_a_lost_link_are_started_anew(add: Add) -> 
     await link.start(rate_hz=104.0)
     await link.until(lambda: len(link.blocks) > 3)
     sensor.lose_link()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     assert sensor.encoder.stream is not None
     before = len(link.blocks)
     await link.start(rate_hz=52.0)  # the sensor is still in SDK mode
@@ -110,7 +111,7 @@ async def test_end_by_the_sensor_and_restart_of_its_clock(add: Add) -> None:
     await sensor.end_stream()
     await link.until(lambda: any(isinstance(event, StreamEnded) for event in link.events))
     sensor.reboot()
-    await asyncio.wait_for(link.lost.wait(), 2)
+    await asyncio.wait_for(link.lost.wait(), PATIENCE_S)
     before = len(link.blocks)
     await link.start()
     await link.until(lambda: len(link.blocks) > before + 2)
