@@ -1,23 +1,24 @@
 """What is known of now: exact every EVERY_S, and since then by a glance at the newest seconds.
 
 Three times a minute, at the outlook's own seconds of it, everything that is still open is computed
-as if the stream had ended there. Between two such marks only the rows of the new seconds are told,
-from the newest minute, in the posture that the mark found: events and episodes wait for the next
-mark. Where the wearer has been calm for a while, nothing but the angle is looked at. So a second
-costs the same however much is open, and what is told depends on the samples alone, not on when it
-is looked.
+as if the stream had ended there. Between two such marks only the rows of the new seconds and the
+movements that ended since then are told, from the newest minute, in the posture that the mark
+found: bouts and episodes wait for the next mark. Where the wearer has been calm for a while,
+nothing but the angle is looked at. So a second costs the same however much is open, and what is
+told depends on the samples alone, not on when it is looked.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from analytics.block_findings import BlockState
-from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline, join
+from analytics.detect.findings import SECOND_NS, Findings, Movement, Posture, Timeline, join
 from analytics.detect.interpret import PostureState, Reading
 from analytics.detect.observe import glance
 from analytics.detect.path import State
@@ -29,11 +30,13 @@ from analytics.signal.frames import Readings
 from analytics.signal.wear import still_seconds, worn_seconds
 
 EVERY_S: Final = 20
-"""So late may an event be told; rarer costs as much, because the glances get longer."""
+"""So late may a bout or an episode be told; rarer costs as much: the glances get longer."""
 BACK_S: Final = 30
 """The glance begins so long before the mark: a movement over it is seen whole."""
 CALM_S: Final = 10
 """So long after the last stir the posture is settled: both rests of the slowest rise are over."""
+OVER_S: Final = 10
+"""What ended so shortly before the mark is told by the glance, which knows what followed."""
 _STATES: Final = {
     Posture.SITTING: State.SIT,
     Posture.STANDING: State.STAND,
@@ -48,9 +51,21 @@ class Look:
 
     findings: Findings
     mark_ns: int
-    """What lies before stays as it is until the next mark."""
+    since_ns: int
+    """What begins before stays as it is until the next mark: mark_ns, or BACK_S before it when a
+    movement over the mark is told anew."""
     fresh: bool
     """True when it is not what the last look told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What happened since the mark."""
+
+    line: Timeline
+    """Rows from the mark on."""
+    movements: tuple[Movement, ...]
+    """Those that ended at most OVER_S before the mark, or after it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +97,10 @@ class Outlook:
         self._pipeline = pipeline
         self._second = second % EVERY_S
         self._mark: _Mark | None = None
-        self._glance: tuple[_Mark, int, Timeline] | None = None
-        """The last one that waits for something to happen: of which mark, its end, its rows."""
+        self._glance: tuple[_Mark, int, _Glance] | None = None
+        """The last one that waits for something to happen, its mark and its end."""
+        self._reached_back = False
+        """Whether a glance since the mark told a movement over it anew."""
 
     def look(self) -> Look | None:
         """The present; None when nothing is open."""
@@ -91,42 +108,73 @@ class Outlook:
         if segment.end_s is None:
             self._mark = None
             found = self._pipeline.provisional()
-            return None if found is None else Look(found, found.end_ns, fresh=True)
+            return None if found is None else Look(found, found.end_ns, found.end_ns, fresh=True)
         at_s = segment.end_s - (segment.end_s - self._second) % EVERY_S
         mark, fresh = self._mark, False
         if mark is None or not _holds(mark, segment, at_s):
             ahead = segment.ahead(at_s)
             found = self._pipeline.if_ended(ahead)
             mark = self._mark = _Mark(at_s, segment.next_s, segment, ahead, found)
-            fresh = True
-        parts = [] if mark.findings is None else [mark.findings]
-        for line in self._lines(segment, mark):
-            end_ns = (line.first_s + len(line)) * SECOND_NS
-            parts.append(Findings(line.first_s * SECOND_NS, end_ns, timelines=(line,)))
-        found = join(parts)
-        return None if found is None else Look(found, at_s * SECOND_NS, fresh)
+            fresh, self._reached_back = True, False
+        found = join(self._parts(segment, mark))
+        if found is None:
+            return None
+        since_s = at_s - BACK_S if self._reached_back else at_s
+        return Look(found, at_s * SECOND_NS, since_s * SECOND_NS, fresh)
 
-    def _lines(self, segment: Segment, mark: _Mark) -> list[Timeline]:
-        """Rows from the mark on: of a glance until the wearer has been calm for a while, then the
-        same posture."""
+    def _parts(self, segment: Segment, mark: _Mark) -> list[Findings]:
+        """The mark's, then of a glance until the wearer has been calm for a while, then the same
+        posture."""
+        parts = [] if mark.findings is None else [mark.findings]
         newest = segment.newest(mark.at_s - BACK_S - LEAD_S)
-        until_s, lines = newest.end_s, []
-        if mark.line is not None:
+        until_s, before = newest.end_s, mark.line
+        if before is not None:
             stirred = np.flatnonzero(~calm_seconds(newest, mark.ahead.bias.radps))
             last_s = newest.first_s + int(stirred[-1]) + 1 if len(stirred) else newest.first_s
             until_s = min(until_s, max(mark.at_s, last_s + CALM_S))
         if until_s > mark.at_s:
-            if self._glance is None or self._glance[:2] != (mark, until_s):
-                line = _glance(segment, mark, newest.part(newest.first_s, until_s))
-                # the newest second may have begun only
-                self._glance = (mark, until_s, line) if until_s < newest.end_s else None
+            seen = self._glance_at(segment, mark, newest, until_s)
+            if mark.findings is not None:
+                movements, anew = _told(mark, mark.findings.movements, seen.movements)
+                parts = [replace(mark.findings, movements=movements)]
+                self._reached_back |= anew
+                parts.append(_of_rows(seen.line))
             else:
-                line = self._glance[2]
-            lines.append(line)
-        before = lines[-1] if lines else mark.line
+                parts.append(replace(_of_rows(seen.line), movements=seen.movements))
+            before = seen.line
         if before is not None and until_s < newest.end_s:
-            lines.append(_carried(segment, mark, before, newest.part(until_s, None)))
-        return lines
+            parts.append(_of_rows(_carried(segment, mark, before, newest.part(until_s, None))))
+        return parts
+
+    def _glance_at(self, segment: Segment, mark: _Mark, newest: Readings, until_s: int) -> _Glance:
+        if self._glance is not None and self._glance[:2] == (mark, until_s):
+            return self._glance[2]
+        seen = _glance(segment, mark, newest.part(newest.first_s, until_s))
+        # the newest second may have begun only
+        self._glance = (mark, until_s, seen) if until_s < newest.end_s else None
+        return seen
+
+
+def _of_rows(line: Timeline) -> Findings:
+    end_ns = (line.first_s + len(line)) * SECOND_NS
+    return Findings(line.first_s * SECOND_NS, end_ns, timelines=(line,))
+
+
+def _told(
+    mark: _Mark, known: Iterable[Movement], seen: Iterable[Movement]
+) -> tuple[tuple[Movement, ...], bool]:
+    """Of the mark's movements those that were long over then, and the glance's since then; and
+    whether one that began before the mark is told anew."""
+    cut_ns = (mark.at_s - OVER_S) * SECOND_NS
+    over = [m for m in known if (m.start_ns + m.end_ns) // 2 < cut_ns]
+    recent = [m for m in over if m.end_ns > cut_ns - BACK_S * SECOND_NS]
+    since = [m for m in seen if m.end_ns > cut_ns and not any(_overlap(m, o) for o in recent)]
+    anew = set(since) ^ {m for m in known if (m.start_ns + m.end_ns) // 2 >= cut_ns}
+    return (*over, *since), any(m.start_ns < mark.at_s * SECOND_NS for m in anew)
+
+
+def _overlap(a: Movement, b: Movement) -> bool:
+    return a.start_ns < b.end_ns and b.start_ns < a.end_ns
 
 
 def _holds(mark: _Mark, segment: Segment, at_s: int) -> bool:
@@ -134,8 +182,8 @@ def _holds(mark: _Mark, segment: Segment, at_s: int) -> bool:
     return same and mark.at_s == at_s
 
 
-def _glance(segment: Segment, mark: _Mark, newest: Readings) -> Timeline:
-    """Rows from the mark on, from readings of whole seconds that begin before it."""
+def _glance(segment: Segment, mark: _Mark, newest: Readings) -> _Glance:
+    """From readings of whole seconds that begin before the mark."""
     frames = segment.frames(newest, copy.copy(mark.ahead.bias)).part(mark.at_s - BACK_S, None)
     new = max(0, mark.at_s - frames.first_s)
     p, site, line = segment.parameters, segment.context.site, mark.line
@@ -146,7 +194,8 @@ def _glance(segment: Segment, mark: _Mark, newest: Readings) -> Timeline:
         worn[new:] = worn_seconds(still_seconds(seen.up_by_second, p.wear)[new:], True, p.wear)
     seen, reading = segment.reader.read(seen, seen.first_s + seen.seconds, state)
     line = segment.reader.timeline(seen.first_s, seen.up_by_second, reading, worn, slouching)
-    return line.part(new, seen.seconds)
+    movements = tuple(m for m in reading.movements if worn[m.start_ns // SECOND_NS - seen.first_s])
+    return _Glance(line.part(new, seen.seconds), movements)
 
 
 def _carried(segment: Segment, mark: _Mark, before: Timeline, calm: Readings) -> Timeline:

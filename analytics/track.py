@@ -13,7 +13,7 @@ from zlib import crc32
 from analytics.detect.findings import SECOND_NS, Findings, join
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
-from analytics.outlook import Outlook
+from analytics.outlook import BACK_S, Outlook
 from analytics.pipeline import Pipeline
 from analytics.result import MINUTE_S, provenance, results
 from analytics.sensor_context import SensorContext
@@ -69,8 +69,9 @@ class Track:
         if look is None:
             self._write(final, None)
         else:
-            mark_ns = look.mark_ns - look.mark_ns % MINUTE_NS
-            self._write(final, look.findings, mark_ns, only_new=final is None and not look.fresh)
+            cuts_ns = [_minute(ns) for ns in (look.mark_ns - BACK_S * SECOND_NS, look.mark_ns)]
+            only_new = final is None and not look.fresh
+            self._write(final, look.findings, cuts_ns, _minute(look.since_ns) if only_new else 0)
 
     def settle(self) -> None:
         """Nothing has come for a while: tell all of it as if it ended here."""
@@ -107,11 +108,11 @@ class Track:
         self,
         final: Findings | None,
         provisional: Findings | None,
-        mark_ns: int = 0,
-        *,
-        only_new: bool = False,
+        cuts_ns: Sequence[int] = (),
+        since_ns: int = 0,
     ) -> None:
-        """Replace the results from the first open minute on; only_new: from the minute mark_ns on.
+        """Replace the results from the first open minute on, in parts between some minutes, and
+        only those from the minute since_ns on.
 
         What is final but begins in the minute that is still open is kept and written again, so
         that a minute is always replaced as a whole.
@@ -120,12 +121,9 @@ class Track:
         found = join(part for part in (settled, provisional) if part is not None)
         if found is None:
             return
-        parts = [found]
-        if found.start_ns < mark_ns < found.end_ns:
-            parts = [found.before(mark_ns), found.since(mark_ns)]
-        if only_new:
-            parts = parts[-1:]
-        start_ns = parts[0].start_ns - parts[0].start_ns % MINUTE_NS
+        *parts, last = _cut(found, cuts_ns)
+        parts = [*(part for part in parts if part.end_ns > since_ns), last]
+        start_ns = _minute(parts[0].start_ns)
         if not self._has_written:  # the first word on this day replaces all that was said before
             start_ns = min(start_ns, self.key.day.start_ns)
         end_ns = -(-found.end_ns // MINUTE_NS) * MINUTE_NS
@@ -138,4 +136,19 @@ class Track:
         )
         self._written_ns, self._has_written = end_ns, True
         if settled is not None:
-            self._kept = settled.since(settled.end_ns - settled.end_ns % MINUTE_NS)
+            self._kept = settled.since(_minute(settled.end_ns))
+
+
+def _cut(found: Findings, cuts_ns: Sequence[int]) -> list[Findings]:
+    """The same in parts between some whole minutes."""
+    parts = []
+    for cut_ns in cuts_ns:
+        if found.start_ns < cut_ns < found.end_ns:
+            parts.append(found.before(cut_ns))
+            found = found.since(cut_ns)
+    return [*parts, found]
+
+
+def _minute(t_ns: int) -> int:
+    """Beginning of the minute."""
+    return t_ns - t_ns % MINUTE_NS

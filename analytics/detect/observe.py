@@ -183,8 +183,8 @@ def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
 
 
 def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observations:
-    """All seconds of some frames, without context and with nothing but what their posture is told
-    from: no steps, breaths or stands, and bends and dips only where a height change may be part of
+    """All seconds of some frames, without context and with nothing but what posture and movements
+    are told from: no steps, breaths or stands, and dips only where a height change may be part of
     one."""
     motion = motion_of(frames)
     walking = walking_seconds(frames, parameters.walking)
@@ -199,13 +199,13 @@ def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observation
     rises = [rise for rise in rises if max(change_evidence(rise, site, p)) > -p.most]
     sinks: list[Dip] = []
     turns: list[Excursion] = []
-    if rises:
+    if not site.slow:
         turns = excursions(
             motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
         )
-        if site.gyro:
-            heave = heave or heave_of(motion, parameters.dips)
-            sinks = dips(motion, heave, inside, parameters.dips)
+    if rises and site.gyro:
+        heave = heave or heave_of(motion, parameters.dips)
+        sinks = dips(motion, heave, inside, parameters.dips)
     return Observations(
         first_s=frames.first_s,
         up_by_second=frames.up_by_second(),

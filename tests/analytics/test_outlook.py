@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline
-from analytics.outlook import EVERY_S, Look, Outlook
+from analytics.outlook import BACK_S, EVERY_S, Look, Outlook
 from analytics.pipeline import Pipeline
 from tests.analytics.signals import busy_day, played
 from tests.analytics.test_pipeline import Samples, context_for, same, whole
@@ -35,6 +35,11 @@ def looks(samples: Samples, cuts: list[int], second: int = 7) -> dict[int, Look]
     return found
 
 
+def _alike(a: tuple[str, int, int], b: tuple[str, int, int]) -> bool:
+    """The same kind of movement at about the same time."""
+    return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
+
+
 def newest(findings: Findings) -> Timeline:
     return findings.timelines[-1]
 
@@ -47,18 +52,38 @@ def test_looks_do_not_depend_on_when_it_was_looked_before(busy: Samples) -> None
         assert same(alone.findings, often[end].findings)
 
 
-def test_only_rows_since_the_mark_change_until_the_next_mark(busy: Samples) -> None:
-    found = looks(busy, list(range(250, 12_000, 250)))
+def test_what_began_before_the_mark_stays_until_the_next_one(busy: Samples) -> None:
+    """But for a movement over it, and then it is said from when on."""
+    found = looks(busy, list(range(250, 12_000, 150)))
     marks = 0
     for (_, before), (stop, after) in pairwise(found.items()):
         assert 0 <= stop // 50 - after.mark_ns // SECOND_NS < EVERY_S
         marks += after.fresh
         if not after.fresh:
             assert after.mark_ns == before.mark_ns
-            end_ns = after.mark_ns
+            assert 0 <= after.mark_ns - after.since_ns <= BACK_S * SECOND_NS
+            end_ns = after.since_ns
             unchanged = replace(after.findings.before(end_ns), end_ns=0)
             assert same(replace(before.findings.before(end_ns), end_ns=0), unchanged)
     assert marks == 12_000 // 50 // EVERY_S
+
+
+@pytest.mark.parametrize("second", [0, 6, 13])
+def test_movements_are_told_as_they_end(busy: Samples, second: int) -> None:
+    """Wherever the marks lie; and nothing is told that is not so in the end."""
+    t_ns, (_, *rest) = busy[0], whole(context_for(busy), busy).movements
+    final = [(m.kind, m.start_ns, m.end_ns) for m in rest]
+    ends = sorted({int(end_ns // 20_000_000) // 50 * 50 + 150 for _, _, end_ns in final})
+    found = looks(busy, [stop for stop in ends if stop < len(t_ns)], second)
+    told = 0
+    for stop, look in found.items():
+        now = [(m.kind, m.start_ns, m.end_ns) for m in look.findings.movements]
+        due = [m for m in final if stop - 400 <= m[2] // 20_000_000 <= stop - 100]
+        missing = [m for m in due if not any(_alike(m, other) for other in now)]
+        assert not missing, f"after {stop / 50} s"
+        assert all(any(_alike(m, other) for other in final) for m in now[1:])
+        told += len(due)
+    assert told >= len(final) - 1
 
 
 def test_what_is_told_of_now_is_close_to_what_becomes_final(busy: Samples) -> None:
