@@ -103,6 +103,13 @@ class Heave:
     """(seconds,) slow over fast vertical speed."""
 
 
+def may_dip(motion: Motion, parameters: DipParameters) -> bool:
+    """Whether vertical acceleration could bring the trunk down and up again by so much."""
+    p = parameters
+    least_mps2 = 2.0 * p.min_depth_m / p.longest_half_s**2
+    return bool(np.abs(motion.vertical).max(initial=0.0) >= least_mps2)
+
+
 def heave_of(motion: Motion, parameters: DipParameters) -> Heave:
     """Vertical speed and height with everything slower than a slow squat removed."""
     p = parameters

@@ -156,20 +156,26 @@ def excursions(
     forward, side = MovementKind.FORWARD_BEND, MovementKind.LATERAL_BEND
     turn = MovementKind.TRUNK_ROTATION
     ahead, left, above = motion.up
+    angles = (
+        [np.arctan2(-ahead, above), np.arcsin(np.clip(left, -1.0, 1.0))]
+        if directed
+        else [np.arctan2(np.hypot(ahead, left), above)]
+    )
+    if motion.yaw_radps is not None:
+        angles.append(np.cumsum(motion.yaw_radps) / MOTION_HZ)
+    moved = from_running_median(np.degrees(angles), rate_hz=MOTION_HZ, window_s=p.middle_s)
     if directed:
-        flexion = _from_middle(np.degrees(np.arctan2(-ahead, above)), p)
-        lateral = _from_middle(np.degrees(np.arcsin(np.clip(left, -1.0, 1.0))), p)
+        flexion, lateral = moved[:2]
         found = _peaks(flexion, forward, p.forward_deg * factor, p.forward_longest_s, p)
         found += _peaks(-flexion, None, p.extension_deg * factor, p.longest_s, p)
         for angle, right in ((lateral, True), (-lateral, False)):
             least_deg = p.lateral_deg * factor
             found += _peaks(angle, side, least_deg, p.longest_s, p, positive=right)
     else:
-        tilt = _from_middle(np.degrees(np.arctan2(np.hypot(ahead, left), above)), p)
         least_deg = p.undirected_low_deg if low_site else p.undirected_deg
-        found = _peaks(tilt, forward, least_deg, p.forward_longest_s, p)
+        found = _peaks(moved[0], forward, least_deg, p.forward_longest_s, p)
     if motion.yaw_radps is not None:
-        heading = _from_middle(np.degrees(np.cumsum(motion.yaw_radps)) / MOTION_HZ, p)
+        heading = moved[-1]
         for angle, to_left in ((heading, True), (-heading, False)):
             least_deg = p.rotation_deg * factor
             found += _peaks(angle, turn, least_deg, p.longest_s, p, positive=to_left)
@@ -199,10 +205,6 @@ def _by_axis(
         elif item.kind is not MovementKind.LATERAL_BEND or not both:
             out.append(item)
     return out
-
-
-def _from_middle(angle_deg: NDArray[np.float64], p: ExcursionParameters) -> NDArray[np.float64]:
-    return from_running_median(angle_deg, rate_hz=MOTION_HZ, window_s=p.middle_s)
 
 
 def _whole(item: Excursion, motion: Motion) -> bool:

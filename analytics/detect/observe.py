@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.detect.dips import Dip, dips, heave_of
+from analytics.detect.dips import Dip, dips, heave_of, may_dip
 from analytics.detect.excursions import Excursion, excursions
 from analytics.detect.findings import SECOND_NS
 from analytics.detect.parameters import Parameters
@@ -152,8 +152,11 @@ class _Moved:
 
 def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
     motion = motion_of(frames)
-    heave = heave_of(motion, parameters.dips)
-    walking = walking_seconds(frames, parameters.walking) & ~heave.dominant
+    walking = walking_seconds(frames, parameters.walking)
+    heave = None
+    if walking.any() or may_dip(motion, parameters.dips):
+        heave = heave_of(motion, parameters.dips)
+        walking &= ~heave.dominant
     inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
     offset = motion.first_s * MOTION_HZ
     rises: list[Pulse] = []
@@ -161,7 +164,7 @@ def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
     turns: list[Excursion] = []
     if not site.slow:
         rises = [p.shifted(offset) for p in pulses(motion, inside, parameters.pulses)]
-        if site.gyro:
+        if site.gyro and heave is not None:
             sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
         found = excursions(
             motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions

@@ -129,6 +129,9 @@ def pulse_velocity(vertical: NDArray[np.float64]) -> NDArray[np.float64]:
 def pulses(motion: Motion, ignore: NDArray[np.bool_], parameters: PulseParameters) -> list[Pulse]:
     """Height changes in order of time; none has its peak where `ignore` (n,) is True."""
     p = parameters
+    # no velocity without acceleration
+    if np.abs(motion.vertical).max(initial=0.0) * _WIDTHS_S[-1] < p.min_velocity_mps:
+        return []
     strength = np.abs(pulse_velocity(motion.vertical))
     peaks, _ = signal.find_peaks(
         strength, height=p.min_velocity_mps, distance=round(p.min_spacing_s * MOTION_HZ)

@@ -52,7 +52,9 @@ def slow_signals(frames: Frames) -> NDArray[np.float64]:
     every = MOTION_HZ // SLOW_HZ
     out = np.empty((4, frames.norm.size // every))
     for row, values in zip(out, (*frames.up, frames.norm), strict=True):
-        np.add.reduceat(values, np.arange(0, values.size, every), out=row)
+        np.copyto(row, values[::every])
+        for i in range(1, every):
+            np.add(row, values[i::every], out=row)
     out *= 1.0 / every
     out[3] *= 1.0 / GRAVITY_MPS2
     return out

@@ -54,7 +54,9 @@ class WalkingParameters:
 def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np.bool_]:
     """(seconds,) True where the wearer walks, judged inside these frames of whole seconds."""
     p = parameters
-    if frames.seconds < 2:
+    shake = (frames.norm / GRAVITY_MPS2).reshape(-1, MOTION_HZ)
+    reach = np.ptp(shake, axis=1).max(initial=0.0)
+    if frames.seconds < 2 or reach < min(p.min_sd_g, p.long_min_sd_g):
         return np.zeros(frames.seconds, bool)
     swing = band_pass(
         frames.norm / GRAVITY_MPS2 - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from vqf import offlineVQF  # type: ignore[import-untyped]
 
 from analytics.signal.calibration import GRAVITY_MPS2, Calibration
@@ -31,6 +32,9 @@ _VQF: Final = {"biasClip": 10.0}
 (LSM6DS3 data sheet: 10), VQF expects 2."""
 _TAU_S: Final = 3.0
 """VQF's default time constant: below the cut-off that it gives gravity is believed."""
+_CUT_OFF_HZ: Final = float(np.sqrt(2.0) / (2.0 * np.pi * _TAU_S))
+_MEAN_POINTS: Final = 13
+"""A second: in a calm one up stays within 2 degrees of its mean."""
 _REST_S: Final = 30
 """So many calm seconds tell the gyroscope's bias: 0.1 deg/s if one turns by 3 degrees."""
 _LONG_GAP_S: Final = 1
@@ -162,24 +166,21 @@ def _calm_up(
     _TURN_HZ; not of unit length, and of no meaning elsewhere.
 
     Up turns by -gyro x up; what that adds up to is followed above the cut-off of VQF's low-pass,
-    gravity below it.
+    gravity below it. The ends are mirrored.
     """
-    slow = _below_cut_off(accel * (1.0 / GRAVITY_MPS2))
-    x, y, z = np.where(calm, gyro, 0.0) * (1.0 / _TURN_HZ)
-    a, b, c = slow
+    gravity = accel * (1.0 / GRAVITY_MPS2)
+    a, b, c = ndimage.uniform_filter1d(gravity, _MEAN_POINTS, axis=1, mode="nearest")
+    x, y, z = gyro * np.where(calm, 1.0 / _TURN_HZ, 0.0)
     turn = np.stack((z * b - y * c, x * c - z * a, y * a - x * b))
     angle = np.cumsum(turn, axis=1)
     angle -= 0.5 * turn
-    up: NDArray[np.float64] = slow + angle - _below_cut_off(angle)
-    return up
-
-
-def _below_cut_off(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(3, n) without what VQF takes from the gyroscope; the ends are mirrored."""
-    width = min(round(2 * _TAU_S * _TURN_HZ), values.shape[1])
-    mirrored = np.pad(values, ((0, 0), (width, width)), mode="symmetric")
-    cut_off_hz = np.sqrt(2.0) / (2.0 * np.pi * _TAU_S)
-    return low_pass(mirrored, cut_off_hz, rate_hz=_TURN_HZ)[:, width:-width]
+    width = min(round(2 * _TAU_S * _TURN_HZ), len(calm))
+    gravity -= angle
+    mirrored = np.concatenate(
+        (gravity[:, width - 1 :: -1], gravity, gravity[:, : -width - 1 : -1]), axis=1
+    )
+    angle += low_pass(mirrored, _CUT_OFF_HZ, rate_hz=_TURN_HZ)[:, width:-width]
+    return angle
 
 
 def _stretches(valid: NDArray[np.bool_], moving: NDArray[np.bool_]) -> list[tuple[int, int]]:
