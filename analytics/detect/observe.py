@@ -99,15 +99,18 @@ def observe(
     walking, rhythm = np.zeros(frames.seconds, bool), np.zeros(frames.seconds, bool)
     regularity = np.full(frames.seconds, np.nan)
     moved = [_moved(part, site, parameters) for part in frames.busy_parts()]
+    step_ns = [np.empty(0, np.int64)]
     for part in moved:
-        low = part.first_s - frames.first_s
+        low = part.frames.first_s - frames.first_s
         own = slice(low, low + len(part.walking))
-        walking[own], rhythm[own], regularity[own] = part.walking, part.rhythm, part.regularity
+        steps = steps_of(part.frames, part.walking, parameters.steps)
+        step_ns.append(steps.step_ns)
+        walking[own], rhythm[own], regularity[own] = part.walking, part.rhythm, steps.regularity
         own = slice(low * MOTION_HZ, (low + len(part.walking)) * MOTION_HZ)
         up[:, own], activity[own] = part.up, part.activity
     low_tick, high_tick = start_s * MOTION_HZ, stop_s * MOTION_HZ
     low_ns, high_ns = start_s * SECOND_NS, stop_s * SECOND_NS
-    step_ns = np.concatenate([np.empty(0, np.int64), *(part.step_ns for part in moved)])
+    stepped_ns = np.concatenate(step_ns)
     return Observations(
         first_s=start_s,
         up_by_second=up_by_second[:, seconds],
@@ -115,7 +118,7 @@ def observe(
         still=still_seconds(up_by_second, parameters.wear)[seconds] & (not site.slow),
         rhythm=rhythm[seconds],
         up=up[:, ticks],
-        step_ns=step_ns[(step_ns >= low_ns) & (step_ns < high_ns)],
+        step_ns=stepped_ns[(stepped_ns >= low_ns) & (stepped_ns < high_ns)],
         regularity=regularity[seconds],
         strides=stride_windows(frames, walking, start_s, stop_s, parameters.strides),
         activity=activity[ticks],
@@ -138,11 +141,9 @@ def observe(
 class _Moved:
     """What was seen in a busy stretch, as in Observations."""
 
-    first_s: int
+    frames: Frames
     walking: NDArray[np.bool_]
     rhythm: NDArray[np.bool_]
-    regularity: NDArray[np.float64]
-    step_ns: NDArray[np.int64]
     up: NDArray[np.float64]
     activity: NDArray[np.float64]
     pulses: list[Pulse]
@@ -163,66 +164,43 @@ def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
     sinks: list[Dip] = []
     turns: list[Excursion] = []
     if not site.slow:
-        rises = [p.shifted(offset) for p in pulses(motion, inside, parameters.pulses)]
+        rises = pulses(motion, inside, parameters.pulses)
         if site.gyro and heave is not None:
-            sinks = [d.shifted(offset) for d in dips(motion, heave, inside, parameters.dips)]
-        found = excursions(
+            sinks = dips(motion, heave, inside, parameters.dips)
+        turns = excursions(
             motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
         )
-        turns = [e.shifted(offset) for e in found]
-    steps = steps_of(frames, walking, parameters.steps)
     return _Moved(
-        first_s=frames.first_s,
+        frames=frames,
         walking=walking,
         rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
-        regularity=steps.regularity,
-        step_ns=steps.step_ns,
         up=motion.up,
         activity=motion.activity,
-        pulses=rises,
-        dips=sinks,
-        excursions=turns,
+        pulses=[p.shifted(offset) for p in rises],
+        dips=[d.shifted(offset) for d in sinks],
+        excursions=[e.shifted(offset) for e in turns],
     )
 
 
 def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observations:
     """All seconds of some frames, without context and with nothing but what posture and movements
-    are told from: no steps, breaths or stands, and dips only where a height change may be part of
-    one."""
-    motion = motion_of(frames)
-    walking = walking_seconds(frames, parameters.walking)
-    heave = None
-    if walking.any():
-        heave = heave_of(motion, parameters.dips)
-        walking &= ~heave.dominant
-    inside = np.repeat(_eroded(walking, _INSIDE_WALK_S), MOTION_HZ)
-    offset = motion.first_s * MOTION_HZ
-    rises = [] if site.slow else pulses(motion, inside, parameters.pulses)
+    are told from: no steps, breaths or stands."""
+    moved = _moved(frames, site, parameters)
     p = parameters.posture
-    rises = [rise for rise in rises if max(change_evidence(rise, site, p)) > -p.most]
-    sinks: list[Dip] = []
-    turns: list[Excursion] = []
-    if not site.slow:
-        turns = excursions(
-            motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
-        )
-    if rises and site.gyro:
-        heave = heave or heave_of(motion, parameters.dips)
-        sinks = dips(motion, heave, inside, parameters.dips)
     return Observations(
         first_s=frames.first_s,
         up_by_second=frames.up_by_second(),
-        walking=walking,
+        walking=moved.walking,
         still=np.zeros(frames.seconds, bool),
-        rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
-        up=motion.up,
+        rhythm=moved.rhythm,
+        up=moved.up,
         step_ns=np.empty(0, np.int64),
         regularity=np.full(frames.seconds, np.nan),
         strides=StrideWindows.none(),
-        activity=motion.activity,
-        pulses=tuple(p.shifted(offset) for p in rises),
-        dips=tuple(d.shifted(offset) for d in sinks),
-        excursions=tuple(e.shifted(offset) for e in turns),
+        activity=moved.activity,
+        pulses=tuple(r for r in moved.pulses if max(change_evidence(r, site, p)) > -p.most),
+        dips=tuple(moved.dips),
+        excursions=tuple(moved.excursions),
         breaths=(),
         stands=(),
     )
