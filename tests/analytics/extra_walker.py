@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from analytics.exposure.days import Day
 from analytics.extra_days import SETTLED_S
@@ -60,6 +61,26 @@ def walked() -> Walked:
     return Walked(wearer.truth["limbs"], wearer.metadata, sent)
 
 
+def front_first(walked: Walked) -> list[StoredBatch]:
+    """What the pelvis' sensor would have sent with its +x to the front."""
+    (turn, _) = Rotation.align_vectors(
+        [[1.0, 0.0, 0.0]], [walked.meta["extra_axes"]["pelvis"]["forward"]]
+    )
+    return [
+        replace(
+            item,
+            batch=replace(
+                item.batch,
+                channels={
+                    name: Channel(turn.apply(channel.raw))
+                    for name, channel in item.batch.channels.items()
+                },
+            ),
+        )
+        for item in walked.batches["pelvis"]
+    ]
+
+
 def _batches(sensor: str, accel: np.ndarray, gyro: np.ndarray) -> list[StoredBatch]:
     session, out = new_session(), []
     for seq, at in enumerate(range(0, len(accel), RATE_HZ)):
@@ -97,9 +118,9 @@ class Bench:
         worker._extra.clock_s = lambda: self.now_s
         return worker
 
-    def know(self, walked: Walked, *, stands: bool = True) -> None:
-        """Births, and the hold of the trunk's sensor."""
-        axes = {"trunk": walked.meta["axes"], "pelvis": None}
+    def know(self, walked: Walked, *, stands: bool = True, pelvis_front: str = "") -> None:
+        """Births, and the hold of the trunk's sensor; pelvis_front: its axis that points there."""
+        axes = {"trunk": walked.meta["axes"], "pelvis": {"forward": pelvis_front}}
         for sensor in walked.batches:
             told = {k: v for k, v in (axes.get(sensor) or {}).items() if v}
             placement = "T12" if sensor == "trunk" else sensor

@@ -14,7 +14,15 @@ from analytics.store.base import Result, Samples
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.records import Hold
-from tests.analytics.extra_walker import ALL_TIME, DAY, LATE, START_NS, Bench, Walked
+from tests.analytics.extra_walker import (
+    ALL_TIME,
+    DAY,
+    LATE,
+    START_NS,
+    Bench,
+    Walked,
+    front_first,
+)
 from tests.analytics.extra_walker import walked as walked_once
 
 
@@ -70,6 +78,20 @@ def test_from_samples_to_the_truth(walked: Walked, bench: Bench) -> None:
     table = extra_sensors_table([result]).to_pylist()
     assert {row["kind"]: round(row["value"], 3) for row in table} == found
     assert bench.store.provenances("demo", result.start_ns, result.start_ns + 1)
+
+
+def test_a_pelvis_whose_front_is_known_tells_the_trunk_on_it(walked: Walked, bench: Bench) -> None:
+    bench.know(walked, pelvis_front="+x")
+    bench.arrive([*walked.batches["trunk"], *front_first(walked)])
+    bench.settle()
+    (result,) = bench.told()
+    assert result.body["observable"] == {"pelvis": True}
+    found, pelvis = figures(result), walked.truth["pelvis"]
+    assert found["trunk_on_pelvis_flexion_deg"] == pytest.approx(pelvis["flexion_deg"], abs=2.0)
+    for kind in ("lateral", "rotation"):
+        assert found[f"trunk_on_pelvis_{kind}_range_deg"] == pytest.approx(
+            pelvis[f"{kind}_range_deg"], abs=3.0
+        )
 
 
 def test_any_order_and_twice_change_nothing(walked: Walked, bench: Bench, tmp_path: Path) -> None:
