@@ -77,6 +77,11 @@ class ExcursionParameters:
         unit="rad/s",
         reason="before or after a bend one stands or sits; on stairs one steps on (DSADS)",
     )
+    shortest_s: float = parameter(
+        0.4,
+        unit="s",
+        reason="above half of its height; a sway of one stride a second stays there for 0.33",
+    )
     longest_s: float = parameter(
         12.0, unit="s", reason="window in which the trunk must go and come back"
     )
@@ -181,7 +186,10 @@ def excursions(
             found += _peaks(angle, turn, least_deg, p.longest_s, p, positive=to_left)
         found = _by_axis(found, motion.up, heading)
     real = _without_recoil(_strongest(found), p)
-    return [_measured(e, motion, p) for e in real if _whole(e, motion)]
+    least = p.shortest_s * MOTION_HZ
+    return [
+        _measured(e, motion, p) for e in real if e.stop - e.start >= least and _whole(e, motion)
+    ]
 
 
 def _by_axis(

@@ -34,8 +34,6 @@ _CARRIED_ODDS = 6.0
 """The state at the end of the final part is kept at the beginning of the next."""
 _WALKING_NEUTRAL_S = 20
 """Seconds of walking after which its mean tilt serves as the standing neutral."""
-_AT_ONCE = MOTION_HZ // 5
-"""So close are down and up of a squat; a seat that is sat on is felt at rest for longer."""
 
 
 @dataclass(slots=True)
@@ -205,17 +203,12 @@ class _Reader:
     def _one_way(self, dip: Dip) -> bool:
         """True when a height change that stays overlaps the dip: what rises again at once, without
         a rest, has not sat down."""
-        near = [
-            pulse
-            for pulse in self.seen.pulses
-            if min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
-        ]
         if dip.evenness >= self.p.dips.surely_even:
             return False
         return any(
-            max(change_evidence(pulse, self.site, self.p.posture)) > 0.0
-            and not any(_undone(pulse, other) for other in near)
-            for pulse in near
+            min(pulse.stop, dip.stop) - max(pulse.start, dip.start) > MOTION_HZ // 2
+            and max(change_evidence(pulse, self.site, self.p.posture)) > 0.0
+            for pulse in self.seen.pulses
         )
 
     def _neutral(self, walking: NDArray[np.bool_]) -> Neutral:
@@ -286,10 +279,3 @@ class _Reader:
         else:
             before = [link.pulse for link in chain.links[: index + 1] if link.pulse is not None]
             state.crouch = chain.pulses[before[-1]] if before else state.crouch
-
-
-def _undone(pulse: Pulse, other: Pulse) -> bool:
-    """Whether another change follows or leads at once, back by at least half of the way."""
-    apart = max(pulse.start, other.start) - min(pulse.stop, other.stop)
-    back = -other.height_m * np.sign(pulse.height_m)
-    return bool(apart <= _AT_ONCE and back >= abs(pulse.height_m) / 2)

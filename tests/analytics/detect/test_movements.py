@@ -162,6 +162,13 @@ def test_a_turn_within_a_bend_only_explains_it() -> None:
     assert not excursions(motion(wearer), low_site=True, directed=True, parameters=p)
 
 
+@pytest.mark.parametrize(("way_s", "count"), [(0.3, 0), (0.6, 1)])
+def test_the_sway_of_a_hop_is_no_bend(way_s: float, count: int) -> None:
+    wearer = Wearer().hold(8).go(way_s, lateral=25).go(way_s, lateral=0).hold(8)
+    p = ExcursionParameters()
+    assert len(excursions(motion(wearer), low_site=False, directed=True, parameters=p)) == count
+
+
 def test_without_a_forward_axis_only_a_deep_bend_is_told() -> None:
     wearer = Wearer().hold(8)
     wearer.go(1, flexion=60).hold(1).go(1, flexion=0).hold(5)
