@@ -162,7 +162,7 @@ def test_a_turn_within_a_bend_only_explains_it() -> None:
     assert not excursions(motion(wearer), low_site=True, directed=True, parameters=p)
 
 
-@pytest.mark.parametrize(("way_s", "count"), [(0.3, 0), (0.6, 1)])
+@pytest.mark.parametrize(("way_s", "count"), [(0.15, 0), (0.6, 1)])
 def test_the_sway_of_a_hop_is_no_bend(way_s: float, count: int) -> None:
     wearer = Wearer().hold(8).go(way_s, lateral=25).go(way_s, lateral=0).hold(8)
     p = ExcursionParameters()
