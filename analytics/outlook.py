@@ -3,7 +3,8 @@
 Three times a minute, at the outlook's own seconds of it, everything that is still open is computed
 as if the stream had ended there. Between two such marks only the rows of the new seconds and the
 movements that ended since then are told, from the newest minute, in the posture that the mark
-found: bouts and episodes wait for the next mark. Where the wearer has been calm for a while,
+found: bouts and episodes wait for the next mark. One more is made when a slouch that goes on has
+lasted long enough to count, or a walk too long. Where the wearer has been calm for a while,
 nothing but the angle is looked at. So a second costs the same however much is open, and what is
 told depends on the samples alone, not on when it is looked.
 """
@@ -11,6 +12,7 @@ told depends on the samples alone, not on when it is looked.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -30,7 +32,10 @@ from analytics.signal.frames import Readings
 from analytics.signal.wear import still_seconds, worn_seconds
 
 EVERY_S: Final = 20
-"""So late may a bout or an episode be told; rarer costs as much: the glances get longer."""
+"""So late may the end of a bout or an episode be told; rarer costs as much: the glances get
+longer."""
+DUE_S: Final = 2
+"""The last seconds of a stretch may look different once what follows is known."""
 BACK_S: Final = 30
 """The glance begins so long before the mark: a movement over it is seen whole."""
 CALM_S: Final = 10
@@ -80,6 +85,8 @@ class _Mark:
     ahead: Segment
     """Its copy, ended at at_s."""
     findings: Findings | None
+    due_s: tuple[int, ...]
+    """Seconds at which what was open at the mark counts, if it goes on until then."""
 
     @property
     def line(self) -> Timeline | None:
@@ -96,7 +103,10 @@ class Outlook:
         that they do not all cost at once."""
         self._pipeline = pipeline
         self._second = second % EVERY_S
+        self._regular: _Mark | None = None
+        """The last one of those that are made every EVERY_S."""
         self._mark: _Mark | None = None
+        """The last one."""
         self._glance: tuple[_Mark, int, _Glance] | None = None
         """The last one that waits for something to happen, its mark and its end."""
         self._reached_back = False
@@ -106,21 +116,33 @@ class Outlook:
         """The present; None when nothing is open."""
         segment = self._pipeline.segment
         if segment.end_s is None:
-            self._mark = None
+            self._regular = self._mark = None
             found = self._pipeline.provisional()
             return None if found is None else Look(found, found.end_ns, found.end_ns, fresh=True)
-        at_s = segment.end_s - (segment.end_s - self._second) % EVERY_S
-        mark, fresh = self._mark, False
-        if mark is None or not _holds(mark, segment, at_s):
-            ahead = segment.ahead(at_s)
-            found = self._pipeline.if_ended(ahead)
-            mark = self._mark = _Mark(at_s, segment.next_s, segment, ahead, found)
-            fresh, self._reached_back = True, False
+        mark = self._regular = self._at(
+            segment, segment.end_s - (segment.end_s - self._second) % EVERY_S, self._regular
+        )
+        due_s = [second for second in mark.due_s if second <= segment.end_s]
+        if due_s:
+            mark = self._at(segment, max(due_s), self._mark)
+        fresh = mark is not self._mark
+        if fresh:
+            self._mark, self._reached_back = mark, False
         found = join(self._parts(segment, mark))
         if found is None:
             return None
-        since_s = at_s - BACK_S if self._reached_back else at_s
-        return Look(found, at_s * SECOND_NS, since_s * SECOND_NS, fresh)
+        since_s = mark.at_s - BACK_S if self._reached_back else mark.at_s
+        return Look(found, mark.at_s * SECOND_NS, since_s * SECOND_NS, fresh)
+
+    def _at(self, segment: Segment, at_s: int, known: _Mark | None) -> _Mark:
+        """A mark, the one that is known if it is that."""
+        if known is not None and _holds(known, segment, at_s):
+            return known
+        ahead = segment.ahead(at_s)
+        ahead.run_out()
+        due_s = tuple(s for s in _due(ahead) if at_s < s <= at_s + EVERY_S)
+        found = self._pipeline.if_ended(ahead)
+        return _Mark(at_s, segment.next_s, segment, ahead, found, due_s)
 
     def _parts(self, segment: Segment, mark: _Mark) -> list[Findings]:
         """The mark's, then of a glance until the wearer has been calm for a while, then the same
@@ -153,6 +175,19 @@ class Outlook:
         # the newest second may have begun only
         self._glance = (mark, until_s, seen) if until_s < newest.end_s else None
         return seen
+
+
+def _due(ahead: Segment) -> list[int]:
+    """When an open slouch becomes an episode and an open walk a prolonged one, as far as they are
+    not yet."""
+    p, state = ahead.parameters, ahead.state
+    found = []
+    if state.slouch.start_s is not None:
+        found.append(state.slouch.start_s + 60.0 * p.slouch.min_episode_min)
+    walk_s = state.bouts.awaited_since_s(p.walking)
+    if walk_s is not None:
+        found.append(walk_s + 60.0 * p.walking.prolonged_min)
+    return [math.ceil(second) + DUE_S for second in found]
 
 
 def _of_rows(line: Timeline) -> Findings:
@@ -220,6 +255,8 @@ def _state_at(mark: _Mark, first_s: int) -> tuple[BlockState, SlouchState]:
     if line is not None and line.first_s < first_s:
         row = first_s - line.first_s - 1
         state.posture.state = _STATES.get(Posture(int(line.posture[row])))
+        others = np.flatnonzero(line.posture[: row + 1] != line.posture[row])
+        state.posture.lasted_s = row - int(others[-1]) if len(others) else row + 1
         state.posture.lying = state.posture.state is State.LIE
         state.posture.rhythm_s = max(0, known.posture.rhythm_s - (mark.at_s - first_s))
         slouching.slouched = bool(line.slouched[row] == 1)

@@ -130,14 +130,16 @@ def _events(
 
 
 def page_state(wearer: str) -> dict[str, Any]:
-    """What the page of one wearer shows of this moment: `now_json`, the figure and the timers."""
+    """What the page of one wearer shows of this moment: `now_json`, the figure and the timers;
+    `events` changes when the counts of today do."""
     found = readings()
     person = clinic().wearer(wearer)
     now = found.now(wearer)
     state = now_json(now, found.clock_ns(), person.zone)
+    state["events"] = found.events(wearer)
     lines = []
     if now.live and now.worn:
-        moment = found.moment(wearer)
+        moment = found.moment(wearer, state["events"])
         settings = settings_of(clinic(), person)
         lasts_s = moment.posture_s(now.posture)
         lines = timers(moment.present, settings, now.posture, lasts_s)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from analytics.dashboard.timers import posture_s
@@ -24,6 +26,7 @@ LIVE_S = 10.0
 """A second older than this is not "now" any more: batches come each second, and a worker that
 is behind by more than this has a reason that should be seen."""
 LOOK_BACK_NS = 2 * MINUTE_S * NS_PER_S
+EVENT_KINDS = ("movement", "slouch_episode", "walking_bout")
 COMPARED_DAYS = 7
 KEPT_NS = 5 * NS_PER_S
 SPELL_BACK_NS = 4 * HOUR_NS
@@ -67,6 +70,8 @@ class Moment:
     present: Present
     line: Timeline
     """the last hours"""
+    events: str
+    """see `Readings.events`"""
     since_s: float = 0.0
     """how long ago that was"""
 
@@ -145,6 +150,22 @@ class Readings:
             battery_pct=self._battery_pct(wearer),
         )
 
+    def events(self, wearer: str) -> str:
+        """How many of each kind began in the last minutes, as a word: when it has changed, the
+        counts of today have."""
+        now_ns = self.clock_ns()
+        since_ns = now_ns - now_ns % (MINUTE_S * NS_PER_S) - LOOK_BACK_NS
+        found = [
+            result
+            for kind in EVENT_KINDS
+            for result in self._store.read_results(wearer, kind, since_ns, now_ns + NS_PER_S)
+        ]
+        counts = Counter(
+            f"{result.kind} {result.body.get('kind')} {result.body.get('prolonged')}"
+            for result in found
+        )
+        return f"{since_ns:x}-{crc32(repr(sorted(counts.items())).encode()):x}"
+
     def sensors(self, wearer: str) -> list[SensorSpan]:
         """Sensors with samples."""
         return self._store.sensors(wearer)
@@ -175,12 +196,14 @@ class Readings:
         """Raw samples, all of them or an envelope."""
         return sample_window(self._store, wearer, sensor, start_ns, end_ns, points=points)
 
-    def moment(self, wearer: str) -> Moment:
-        """The timers of this moment; up to KEPT_NS old, with the seconds since then added."""
+    def moment(self, wearer: str, events: str) -> Moment:
+        """The timers of this moment; up to KEPT_NS old, with the seconds since then added, unless
+        there are other events."""
         now_ns = self.clock_ns()
         kept = self._moments.get(wearer)
-        if kept is None or not 0 <= now_ns - kept.at_ns < KEPT_NS:
-            kept = self._read_moment(wearer, now_ns)
+        is_old = kept is None or not 0 <= now_ns - kept.at_ns < KEPT_NS
+        if kept is None or is_old or kept.events != events:
+            kept = self._read_moment(wearer, now_ns, events)
             self._moments = {
                 name: other
                 for name, other in self._moments.items()
@@ -188,7 +211,7 @@ class Readings:
             } | {wearer: kept}
         return kept.later((now_ns - kept.at_ns) / NS_PER_S)
 
-    def _read_moment(self, wearer: str, now_ns: int) -> Moment:
+    def _read_moment(self, wearer: str, now_ns: int, events: str) -> Moment:
         start_ns = now_ns - SPELL_BACK_NS
         start_ns -= start_ns % NS_PER_S
         end_ns = now_ns - now_ns % NS_PER_S + NS_PER_S
@@ -199,6 +222,7 @@ class Readings:
             at_ns=now_ns,
             present=present(line, movements, now_ns=now_ns, last_sample_ns=None, battery_pct=None),
             line=line,
+            events=events,
         )
 
     def _battery_pct(self, wearer: str) -> int | None:

@@ -35,6 +35,14 @@ class BoutState:
     told: bool = False
     """Whether a bout of it was prolonged."""
 
+    def awaited_since_s(self, p: WalkingParameters) -> int | None:
+        """Start of the walk that goes on and is not prolonged yet; None without one."""
+        if self.start_s is None or self.walk_start_s is None:
+            return self.start_s
+        if self.start_s - self.walk_end_s > p.rest_s:
+            return self.start_s
+        return None if self.told else self.walk_start_s
+
 
 def bouts(
     first_s: int,

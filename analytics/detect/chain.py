@@ -67,7 +67,10 @@ class ChainBuilder:
         site: Site,
         calibration: Calibration,
         parameters: PostureParameters,
+        lasted: int = 0,
     ) -> None:
+        """lasted: ticks before the window's first without an event."""
+        self.lasted = lasted
         self.seen, self.site, self.p = seen, site, parameters
         self.lying, self.walking, self.neutral = lying, walking, neutral
         self.calibration = calibration
@@ -82,7 +85,8 @@ class ChainBuilder:
         events = {*middles, *lying_links, *(tick for walk in walks for tick in walk)}
         times = sorted(tick for tick in events if 0 < tick < end)
         settled = self._settled([0, *times, end])
-        share = _share([0, *times, end], settled)
+        share = _share([-self.lasted, *times, end], settled)
+        share[0] = share.pop(-self.lasted)
         times = sorted([*times, *settled])
         in_walk = np.zeros(end, bool)
         for start, stop in walks:

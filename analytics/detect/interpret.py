@@ -41,6 +41,8 @@ class PostureState:
     """What is carried from one final part to the next."""
 
     state: State | None = None
+    lasted_s: int = 0
+    """At least for how long already."""
     lying: bool = False
     crouch: Pulse | None = None
     """What led into a crouch that goes on; in absolute ticks."""
@@ -125,6 +127,7 @@ class _Reader:
             site=self.site,
             calibration=self.calibration,
             parameters=self.p.posture,
+            lasted=state.lasted_s * MOTION_HZ,
         ).build(pulses, changes)
         initial = np.zeros(4)
         if state.state is not None:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
 DAY_S: Final = 20.0
-"""The day so far is read again this often, and when posture or slouching changes."""
+"""The day so far is read again this often, and when posture, slouching or its counts change."""
 REST_S: Final = 60.0
 """A wearer without live data is told again this often; the last words stay retained."""
 MAX_RETRY_S: Final = 15.0
@@ -39,7 +39,8 @@ class _Wearer:
     said_s: float = float("-inf")
     day: DayReading | None = None
     day_s: float = float("-inf")
-    posture: tuple[str | None, bool | None] = (None, None)
+    read_at: tuple[str | None, bool | None, str] = (None, None, "")
+    """Posture, slouching and events when the day was read."""
 
 
 class LivePublisher:
@@ -106,11 +107,12 @@ class LivePublisher:
 
     def _day(self, wearer: Wearer, known: _Wearer, now: Now) -> DayReading:
         today = self._readings.today(wearer.zone)
-        posture, now_s = (now.posture, now.slouched), time.monotonic()
+        present = now.posture, now.slouched, self._readings.events(wearer.wearer)
+        now_s = time.monotonic()
         is_current = known.day is not None and known.day.day == today
-        if not is_current or posture != known.posture or now_s - known.day_s > DAY_S:
+        if not is_current or present != known.read_at or now_s - known.day_s > DAY_S:
             known.day = self._readings.day(wearer.wearer, today)
-            known.day_s, known.posture = now_s, posture
+            known.day_s, known.read_at = now_s, present
         assert known.day is not None  # noqa: S101 - read just now, or current
         return known.day
 

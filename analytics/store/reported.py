@@ -6,12 +6,27 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from analytics.store.database import Database
 from analytics.store.records import ClinicError, DiaryEntry, Hold, Sensor, TimeMark
 from wire.messages import AgentStatus, Birth, Loss, Status
 
 _DIARY_COLUMNS = "wearer, at_ns, symptom, site, side, severity, entered_ns, source, id, note"
+
+_MOST_KEPT = 4096
+
+
+@lru_cache(_MOST_KEPT)
+def _birth(text: str) -> Birth:
+    """The worker asks for every wearer each second, and sensors are born seldom."""
+    return Birth.load(text.encode())
+
+
+@lru_cache(_MOST_KEPT)
+def _status(text: str) -> Status:
+    """One of every few seconds."""
+    return Status.load(text.encode())
 
 
 class Reported:
@@ -94,8 +109,8 @@ class Reported:
             Sensor(
                 wearer,
                 sensor,
-                None if birth is None else Birth.load(birth.encode()),
-                None if status is None else Status.load(status.encode()),
+                None if birth is None else _birth(birth),
+                None if status is None else _status(status),
                 updated_ns,
             )
             for sensor, birth, status, updated_ns in rows

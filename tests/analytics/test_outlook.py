@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from analytics.detect.findings import SECOND_NS, Findings, Posture, Timeline
+from analytics.detect.parameters import Parameters
 from analytics.outlook import BACK_S, EVERY_S, Look, Outlook
 from analytics.pipeline import Pipeline
 from tests.analytics.signals import busy_day, played
@@ -21,10 +22,12 @@ def busy() -> Samples:
     return played(busy_day().script())
 
 
-def looks(samples: Samples, cuts: list[int], second: int = 7) -> dict[int, Look]:
+def looks(
+    samples: Samples, cuts: list[int], second: int = 7, parameters: Parameters | None = None
+) -> dict[int, Look]:
     """Looks after each cut (in samples)."""
     t_ns, accel, gyro = samples
-    pipeline = Pipeline(context_for(samples))
+    pipeline = Pipeline(context_for(samples), parameters)
     outlook, found = Outlook(pipeline, second), {}
     for start, stop in pairwise([0, *cuts]):
         part = slice(start, stop)
@@ -33,6 +36,32 @@ def looks(samples: Samples, cuts: list[int], second: int = 7) -> dict[int, Look]
         assert look is not None
         found[stop] = look
     return found
+
+
+@pytest.mark.parametrize("second", [0, 9])
+def test_what_goes_on_counts_as_soon_as_it_has_lasted_long_enough(
+    busy: Samples, second: int
+) -> None:
+    """A slouch of five minutes and a walk of two; whether it was looked in between or not."""
+    parameters = Parameters().override({"walking": {"prolonged_min": 2.0}})
+    pipeline = Pipeline(context_for(busy), parameters)
+    pipeline.push(*busy)
+    final = pipeline.finish()
+    assert final is not None
+    (slouch,) = final.slouch_episodes
+    (walk,) = (bout for bout in final.walking_bouts if bout.prolonged)
+    for begin_ns, lasts_s in ((slouch.start_ns, 300), (walk.start_ns, 120)):
+        due = (begin_ns // SECOND_NS + lasts_s) * 50
+        found = looks(busy, [due - 150, *range(due, due + 250, 50)], second, parameters)
+        counts = [
+            len(look.findings.slouch_episodes)
+            + sum(bout.prolonged for bout in look.findings.walking_bouts)
+            for look in found.values()
+        ]
+        assert counts[0] < counts[-1]
+        assert counts[4] == counts[-1]
+        (alone,) = looks(busy, [due + 200], second, parameters).values()
+        assert same(alone.findings, found[due + 200].findings)
 
 
 def _alike(a: tuple[str, int, int], b: tuple[str, int, int]) -> bool:

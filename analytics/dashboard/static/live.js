@@ -24,6 +24,10 @@ function show(state) {
     figure.setAttribute("aria-label", `${state.headline}, ${state.detail}`);
     figure.querySelector(".lean").setAttribute("transform", `rotate(${Number(state.lean_deg)} 64 114)`);
   }
+  if (state.events !== undefined && state.events !== now.dataset.events) {
+    if (now.dataset.events !== undefined) refreshToday().catch(() => {});
+    now.dataset.events = state.events;
+  }
   now.dataset.live = stream ? "stream" : "asked";
 }
 

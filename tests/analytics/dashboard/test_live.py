@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from analytics.dashboard import live
 from analytics.dashboard.app import close_app
 from analytics.exposure.days import NS_PER_S
+from analytics.store.base import Result
 from tests.analytics.dashboard.synthetic import (
     MINUTE_NS,
     PROVENANCE,
@@ -49,6 +50,20 @@ def test_an_event_when_something_changes_and_a_sign_of_life_when_not(filled: Sit
     filled.clock.now_ns += 60 * NS_PER_S
     assert state_in(next(part for part in stream if part != ":\n\n"))["headline"] == "No live data"
     answer.close()
+
+
+def test_a_movement_that_is_counted_is_told_at_once(filled: Site) -> None:
+    """The page reads the day again then."""
+    client = filled.client("anna-login")
+    before = client.get("/live/anna/once").json
+    assert client.get("/live/anna/once").json == before
+    at_ns = filled.clock.now_ns - 3 * NS_PER_S
+    bend = Result("movement", at_ns, at_ns + NS_PER_S, {"kind": "forward_bend"})
+    filled.store.write_results("anna", at_ns, at_ns + NS_PER_S, [bend], PROVENANCE)
+    after = client.get("/live/anna/once").json
+    assert before is not None
+    assert after is not None
+    assert after["events"] != before["events"]
 
 
 def test_a_stream_ends_so_that_the_log_in_is_looked_at_again(

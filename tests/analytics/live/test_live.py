@@ -17,6 +17,7 @@ from analytics.dashboard.readings import Readings
 from analytics.live.home_assistant import discovery, discovery_topics
 from analytics.live.publisher import LivePublisher
 from analytics.live.state import live_state, since
+from analytics.store.base import Result
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from tests.analytics.dashboard.synthetic import (
@@ -202,19 +203,26 @@ def test_it_is_published_retained_and_home_assistant_may_read_it(
         thread = threading.Thread(target=publisher.run, args=(stop,))
         thread.start()
         try:
-            _see(server, clock)
+            _see(server, clock, stored[0])
         finally:
             stop.set()
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
 
 
-def _see(server: Mosquitto, clock: Clock) -> None:
+def _see(server: Mosquitto, clock: Clock, store: EmbeddedStore) -> None:
     home = MqttClient(server.port, "home-assistant", _password(server, "home-assistant"))
     home.subscribe("trunkline/v1/#")
     topic, payload = home.got.get(timeout=PATIENCE_S)
     assert topic == "trunkline/v1/anna/state"
     assert json.loads(payload)["slouched"] is True
+    bends = json.loads(payload)["today"]["movements"]["forward_bend"]
+    at_ns = NOW_NS - 3 * S
+    bend = Result("movement", at_ns, at_ns + S, {"kind": "forward_bend"})
+    store.write_results("anna", at_ns, at_ns + S, [bend], PROVENANCE)
+    # nothing else has changed: a count is noticed by itself
+    _, payload = home.got.get(timeout=PATIENCE_S)
+    assert json.loads(payload)["today"]["movements"]["forward_bend"] == bends + 1
     clock.now_ns += 60 * S  # the sensor falls silent
     while json.loads(home.got.get(timeout=PATIENCE_S)[1])["live"]:
         pass
