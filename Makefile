@@ -2,38 +2,44 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Or every process would compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-dev demo test test-bluez bench lint format association accuracy lock clean
 
 install: .venv/installed
 install-dev: .venv/installed-dev
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Trunkline needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing Trunkline into .venv (once)"
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed tests/requirements.lock
-	$(PIP) --require-hashes -r tests/requirements.lock
-	@touch $@
+# The tests' lock holds all of the other. Python compiles what is used when it is used.
+.venv/installed-dev: tests/requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing Trunkline and what its tests need into .venv (once)"
+	$(PIP) --no-compile --require-hashes -r tests/requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch .venv/installed $@
 
 demo: install
 	@$(BIN)/trunkline up --demo
 
-# What runs in real time has the machine for itself (the agent's own tests wait for most of theirs),
-# then the rest is shared among the cores.
-REAL_TIME := tests/chaos tests/e2e tests/sensor_agent
-# A crash of the interpreter ends in a failure, not in a worker that waits for its turn.
-SHARED := --dist loadfile --max-worker-restart 0
+# What waits most of the time comes first, by more workers than there are cores of a small machine;
+# then the rest, which computes. A crash of the interpreter ends in a failure, not in a worker that
+# waits for its turn.
+WAITING := tests/chaos tests/e2e tests/sensor_agent
+WORKERS := --dist loadfile --max-worker-restart 0
 test: install-dev
 	@failed=0; \
-	$(BIN)/python -m pytest tests/chaos tests/e2e || failed=1; \
-	$(BIN)/python -m pytest $(SHARED) -n 2 tests/sensor_agent || failed=1; \
-	$(BIN)/python -m pytest $(SHARED) -n auto --maxprocesses 4 $(REAL_TIME:%=--ignore %) || failed=1; \
+	$(BIN)/python -m pytest $(WORKERS) -n 3 $(WAITING) || failed=1; \
+	$(BIN)/python -m pytest $(WORKERS) -n auto --maxprocesses 4 $(WAITING:%=--ignore %) || failed=1; \
 	exit $$failed
 
 # The agent on a real kernel and bluetoothd in a virtual machine; a few minutes, Debian only.

@@ -308,8 +308,9 @@ def test_midnight_parts_the_days(day: SyntheticDay, store: EmbeddedStore, clinic
     midnight_ns = int(datetime(2026, 3, 2, 23, 0, tzinfo=UTC).timestamp()) * 10**9  # in Berlin
     worker = Worker(store, clinic)
     birth(clinic, day)
-    for item in batches(day, midnight_ns - 120 * 10**9):
-        arrive(store, clinic, [item])
+    items = batches(day, midnight_ns - 120 * 10**9)
+    for at in range(0, len(items), 10):
+        arrive(store, clinic, items[at : at + 10])
         worker.tick()
     (key,) = worker._running
     assert key.day.start_ns == midnight_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from analytics.accounts.passwords import hashed
 from analytics.store.base import Store
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
 from analytics.store.influx import InfluxStore
+from analytics.store.records import Role
 from tests.servers import Influx, Mosquitto, free_port, stop, wait_until_listening
 from trunkline.log_ins import LogIn, make_log_ins
 
@@ -34,12 +37,21 @@ class Stack:
 
 
 @contextmanager
-def running(folder: Path, broker: Mosquitto, influx: Influx | None) -> Iterator[Stack]:
-    """Ingest, worker and dashboard over a fresh data directory; embedded store without influx."""
+def running(
+    folder: Path, broker: Mosquitto, influx: Influx | None, wearers: tuple[str, ...] = (WEARER,)
+) -> Iterator[Stack]:
+    """Ingest, worker and dashboard over a fresh data directory; embedded store without influx.
+
+    The clinician may see all wearers; `patient` is the first, the others log in by their id."""
     data_dir = folder / "data"
     clinic = Clinic(data_dir / "clinic.db")
-    clinic.add_wearer(WEARER, ZONE)
-    log_ins = {log_in.name: log_in for log_in in make_log_ins(clinic, WEARER, renew=False)}
+    for wearer in wearers:
+        clinic.add_wearer(wearer, ZONE)
+    log_ins = {log_in.name: log_in for log_in in make_log_ins(clinic, wearers[0], renew=False)}
+    for wearer in wearers[1:]:
+        log_ins[wearer] = LogIn(wearer, secrets.token_urlsafe(9))
+        clinic.add_user(wearer, hashed(log_ins[wearer].password, wearer), Role.PATIENT, wearer)
+        clinic.grant("clinician", wearer)
     environment = {"TRUNKLINE_DATA_DIR": str(data_dir)}
     store: Store
     if influx is None:

@@ -38,7 +38,7 @@ from wire.messages import Placement
 
 pytestmark = pytest.mark.mosquitto
 
-SPEED = 10.0
+SPEED = 25.0
 UTC0_NS = 1_750_000_000_000_000_000
 DAY = "2025-06-15"
 RATE_HZ = 52.0
@@ -122,7 +122,7 @@ async def _wear(broker: Mosquitto, folder: Path, store: Store, clinic: Clinic) -
         wearer="w1",
         broker=BrokerConfig(port=broker.port, user="w1", password=password),
         outbox_path=folder / "outbox.db",
-        sensors=(SensorConfig("trunk", Placement.T12, "movesense"),),
+        sensors=(SensorConfig("trunk", Placement.T12, "movesense", "00000001"),),
         silence_s=8 * SPEED,
     )
     seen = []

@@ -24,29 +24,33 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from analytics.recording import Recording, read_recording
-from tests.analytics.dashboard.browsing import ARGUMENTS
+from sensor_agent.clock import ScaledClock
+from tests.analytics.dashboard.browsing import ARGUMENTS, DESK, context_of
 from tests.e2e.play import SENSOR, Played, play
-from tests.e2e.stack import WEARER, ZONE, Stack, running
+from tests.e2e.stack import ZONE, Stack, running
+from tests.patient_clock import PatientClock
 from tests.servers import PATIENCE_S, influxd, mosquitto
 from trunkline.synthetic.recording_file import write_recording, write_truth
 from trunkline.synthetic.wearer import SyntheticWearer
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.influxdb, pytest.mark.chromium]
 
-SPEED = 20.0
+SPEED = 40.0
 LIVE_SPEED = 4.0
 PAGE_DAY = "2026-03-03"
 START_NS = int(
     datetime.fromisoformat(f"{PAGE_DAY}T10:00").replace(tzinfo=ZoneInfo(ZONE)).timestamp()
 )
 START_NS *= 10**9
+WEARERS = ("p-synthetic", "p-hapt", "p-slouched", "p-upright")
 HOLDS = {"slouched": "sp_s01_T12_t13_slouched", "upright": "sp_s01_T12_t10_upright"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A recording, its truth, and the sensor that plays it."""
+    """A recording, its truth, the sensor that plays it, and who wears it."""
 
+    wearer: str
     recording: Recording
     truth: dict[str, Any]
     profile: str
@@ -56,33 +60,40 @@ class Case:
 def day(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     """Some minutes with every posture."""
     if request.param == "HAPT":
-        return corpus_case(request.getfixturevalue("shared_dir"), "HAPT", "hapt_u01_e01")
+        shared_dir = request.getfixturevalue("shared_dir")
+        return corpus_case("p-hapt", shared_dir, "HAPT", "hapt_u01_e01")
     path, truth = tmp_path / "synthetic.parquet", tmp_path / "synthetic.truth.json"
     wearer = SyntheticWearer(300.0, 50.0, "T12", 5, story="demo")
     write_recording(wearer, path)
     write_truth(wearer, truth)
-    return Case(read_recording(path), json.loads(truth.read_text()), "polar_h10")
+    return Case("p-synthetic", read_recording(path), json.loads(truth.read_text()), "polar_h10")
 
 
-def corpus_case(shared_dir: Path, group: str, name: str) -> Case:
+def corpus_case(wearer: str, shared_dir: Path, group: str, name: str) -> Case:
     folder = shared_dir / "corpus" / "recordings" / group
     return Case(
+        wearer,
         read_recording(folder / f"{name}.parquet"),
         json.loads((folder / f"{name}.truth.json").read_text()),
         "movesense",
     )
 
 
-@pytest.fixture(params=["embedded", "influx"])
+@pytest.fixture(scope="module", params=["embedded", "influx"])
 def stack(
-    request: pytest.FixtureRequest, tmp_path: Path, mosquitto_bin: Path, influxd_bin: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    mosquitto_bin: Path,
+    influxd_bin: Path,
 ) -> Iterator[Stack]:
+    """Every test has a wearer of its own."""
+    folder = tmp_path_factory.mktemp("stack")
     with ExitStack() as servers:
-        broker = servers.enter_context(mosquitto(mosquitto_bin, tmp_path / "broker", (WEARER,)))
+        broker = servers.enter_context(mosquitto(mosquitto_bin, folder / "broker", WEARERS))
         influx = None
         if request.param == "influx":
-            influx = servers.enter_context(influxd(influxd_bin, tmp_path / "influx"))
-        yield servers.enter_context(running(tmp_path, broker, influx))
+            influx = servers.enter_context(influxd(influxd_bin, folder / "influx"))
+        yield servers.enter_context(running(folder, broker, influx, WEARERS))
 
 
 @pytest.fixture(scope="module")
@@ -94,22 +105,22 @@ def browser(chromium_bin: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     """A page that must not complain on its console."""
-    page = browser.new_page(locale="en-GB")
+    page = context_of(browser, f"http://127.0.0.1:{stack.http_port}", DESK).new_page()
     problems: list[str] = []
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     yield page
-    page.close()
+    page.context.close()
     assert problems == []
 
 
 def test_a_day_reaches_the_clinician(day: Case, stack: Stack, page: Page, tmp_path: Path) -> None:
-    sent = send(day, stack, tmp_path, START_NS)
-    assert_stored_exactly_once(sent, stack)
-    wait_for_worker(stack)
+    sent = send(day, stack, tmp_path, PatientClock(SPEED, START_NS))
+    assert_stored_exactly_once(day, sent, stack, late_s=0.1)
+    wait_for_worker(stack, day.wearer)
     log_in(page, stack, "clinician")
-    page.goto(f"http://127.0.0.1:{stack.http_port}/wearers/{WEARER}/{PAGE_DAY}")
+    page.goto(f"/wearers/{day.wearer}/{PAGE_DAY}")
     page.get_by_text("Exposure by day, as a table").click()
     table = page.locator("table", has=page.locator("caption", has_text="Exposure by day"))
     columns = table.locator("thead th, thead td").all_inner_texts()
@@ -129,56 +140,57 @@ def test_a_day_reaches_the_clinician(day: Case, stack: Stack, page: Page, tmp_pa
 def test_a_posture_reaches_the_patient_live(
     label: str, shared_dir: Path, stack: Stack, page: Page, tmp_path: Path
 ) -> None:
-    hold = corpus_case(shared_dir, "SittingPosture", HOLDS[label])
+    hold = corpus_case(f"p-{label}", shared_dir, "SittingPosture", HOLDS[label])
     assert hold.truth["slouch"][-1][2] == label
-    log_in(page, stack, "patient")
+    log_in(page, stack, hold.wearer)
     headline, detail = (
         page.locator("#now [data-field=headline]"),
         page.locator("#now [data-field=detail]"),
     )
     expect(headline).to_have_text("No live data")
-    # on a scaled clock that arrives at the present about when the recording ends
+    # on a scaled clock that arrives at the present about when the recording ends, and waits for
+    # nobody
     ahead_s = hold.recording.duration_s * (1 - 1 / LIVE_SPEED)
-    sent = send(hold, stack, tmp_path, time.time_ns() - round(1e9 * ahead_s), LIVE_SPEED)
+    clock = ScaledClock(LIVE_SPEED, time.time_ns() - round(1e9 * ahead_s))
+    sent = send(hold, stack, tmp_path, clock)
     expect(headline).to_have_text("Sitting")
     expect(detail).to_contain_text("Slouched" if label == "slouched" else "Not slouched")
-    assert_stored_exactly_once(sent, stack)
+    # arrivals that a busy machine delays count LIVE_SPEED times
+    assert_stored_exactly_once(hold, sent, stack, late_s=2.0)
 
 
-def send(case: Case, stack: Stack, folder: Path, start_ns: int, speed: float = SPEED) -> Played:
+def send(case: Case, stack: Stack, folder: Path, clock: ScaledClock) -> Played:
     return play(
         case.recording,
         case.profile,
-        wearer=WEARER,
+        wearer=case.wearer,
         broker=stack.broker,
         outbox=folder / "outbox.db",
-        start_ns=start_ns,
-        speed=speed,
+        clock=clock,
     )
 
 
-def assert_stored_exactly_once(sent: Played, stack: Stack) -> None:
+def assert_stored_exactly_once(case: Case, sent: Played, stack: Stack, *, late_s: float) -> None:
     assert sent.lost_samples == 0
-    stored = stack.store.read_samples(WEARER, SENSOR, 0, 2**62)
+    stored = stack.store.read_samples(case.wearer, SENSOR, 0, 2**62)
     assert len(stored) == len(sent.t_ns)
     assert (np.diff(stored.t_ns) > 0).all()
     assert stored.values.keys() == sent.values.keys()
     for name, values in sent.values.items():
         # what a sensor sends in deg/s is rounded once more on the way to rad/s
         np.testing.assert_allclose(stored.values[name], values, rtol=2.5e-7, atol=1e-7)
-    # the fit sees arrivals that a busy machine delays, and SPEED multiplies the delay
-    assert np.abs(stored.t_ns - sent.t_ns).max() < 20e6 * SPEED
+    assert np.abs(stored.t_ns - sent.t_ns).max() < late_s * 1e9
 
 
-def wait_for_worker(stack: Stack) -> None:
+def wait_for_worker(stack: Stack, wearer: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while stack.clinic.arrivals() or not stack.clinic.holds(WEARER):
+    while stack.clinic.arrivals() or not stack.clinic.holds(wearer):
         assert time.monotonic() < deadline, "the worker does not keep up"
         time.sleep(0.1)
 
 
 def log_in(page: Page, stack: Stack, user: str) -> None:
-    page.goto(f"http://127.0.0.1:{stack.http_port}/login")
+    page.goto("/login")
     page.fill("#name", user)
     page.fill("#password", stack.log_ins[user].password)
     page.click("button.main")

@@ -34,7 +34,7 @@ STREAMS = (
     ("polar_h10", {"stream": "mag", "factor": 1.1}),
 )
 bulk = settings(
-    max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
 )
 
 movesense_like = st.builds(
@@ -113,7 +113,7 @@ def test_any_bytes_give_events_or_decode_error(name: str, config: dict[str, Any]
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_any_answers_give_a_decoder_or_configuration_error(name: str, scripted: Any) -> None:
-    @settings(max_examples=1000, deadline=None, database=None)
+    @settings(max_examples=300, deadline=None, database=None)
     @given(st.lists(st.binary(max_size=40), min_size=12, max_size=12), st.integers(0, 600))
     def run(answers: list[bytes], mtu: int) -> None:
         sensor = scripted({})

@@ -120,7 +120,7 @@ def test_any_bytes_give_events_or_decode_error(
         max_size=8,
     )
 
-    @settings(max_examples=500, deadline=None, database=None)
+    @settings(max_examples=200, deadline=None, database=None)
     @given(packets)
     def run(sequence: list[tuple[str, bytes]]) -> None:
         decoder = profile(name).decoder(config)

@@ -324,7 +324,7 @@ def test_unusable_config_is_refused(rate_hz: object, example: TomlProfile) -> No
         example.decoder({"rate_hz": rate_hz})
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=300, deadline=None, database=None)
 @given(
     st.lists(
         st.binary(max_size=40)

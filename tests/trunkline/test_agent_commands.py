@@ -126,12 +126,16 @@ def test_a_looped_replay_runs_until_told_to_stop(broker: Mosquitto, recording: P
             stdout=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + PATIENCE_S
-        while sum(b.n for b in ingest.batches("trunk")) < 52 * 75:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=PATIENCE_S)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while sum(b.n for b in ingest.batches("trunk")) < 52 * 75:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+            process.communicate()
     assert process.returncode == 0
     assert "samples sent" in out
     seconds = [np.diff(b.t_ns) for b in ingest.batches("trunk")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -127,13 +128,22 @@ def test_mistakes(run: Run) -> None:
     assert "no entry 9" in run("diary", "delete", "--wearer", "p-001", 9).output
 
 
-@pytest.mark.parametrize(("by", "count"), [("hour", 48), ("day", 3), ("week", 2)])
-def test_exposure_becomes_a_table(run: Run, tmp_path: Path, by: str, count: int) -> None:
-    store = EmbeddedStore(tmp_path / "samples.db")
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("two_days") / "samples.db"
+    store = EmbeddedStore(path)
     first = Day(date(2026, 3, 7), ZoneInfo("Europe/Berlin"))
     for n in (0, 1):
         fill_day(store, "p-001", first.plus(n), n)
     store.close()
+    return path
+
+
+@pytest.mark.parametrize(("by", "count"), [("hour", 48), ("day", 3), ("week", 2)])
+def test_exposure_becomes_a_table(
+    run: Run, two_days: Path, tmp_path: Path, by: str, count: int
+) -> None:
+    shutil.copy(two_days, tmp_path / "samples.db")
     out = tmp_path / "exposure.csv"
     answer = run("exposure", "--wearer", "p-001", "--from", "2026-03-07", "--to", "2026-03-09",
                  "--by", by, "--out", out)  # fmt: skip
