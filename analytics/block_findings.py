@@ -33,7 +33,7 @@ from analytics.detect.sway import StandState, sways
 from analytics.sensor_context import SensorContext
 from analytics.signal.angles import angles_of
 from analytics.signal.neutral import NeutralState, advance
-from analytics.signal.wear import undecided_from, worn_seconds
+from analytics.signal.wear import handled_seconds, undecided_from, worn_seconds
 
 _AROUND_BOUT_S: Final = 30
 """Strides are kept for so long: a bout that is found later may begin there."""
@@ -51,6 +51,8 @@ class BlockState:
     """Those that may belong to a bout that is open."""
     stands: StandState = field(default_factory=StandState)
     not_worn: bool = False
+    aside_until_s: int | None = None
+    """When a sensor that was not worn lay aside for the last time."""
 
     def open_since(self) -> list[int]:
         """When the episodes began that go on, in seconds."""
@@ -69,10 +71,9 @@ class BlockReader:
         p = self._parameters
         first = blocks[0]
         start_s, stop_s = first.first_s, first.first_s + first.seconds
-        worn = worn_seconds(_still(blocks), state.not_worn, p.wear)[: first.seconds]
+        worn = self._worn(blocks, state)
         shift = advance(state.neutral, start_s, first.up_by_second, first.walking, p.neutral)
         seen, reading = self.read(joined(blocks), stop_s, state)
-        state.not_worn = not worn[-1]
         timeline = self.timeline(start_s, seen.up_by_second, reading, worn, state.slouch)
         episodes, state.slouch.closed = tuple(state.slouch.closed), []
         posture, directed = timeline.posture, self._site.sagittal
@@ -93,7 +94,20 @@ class BlockReader:
     def is_decided(self, blocks: Sequence[Observations], state: BlockState) -> bool:
         """Whether the first block can be told worn or not without what is still to come."""
         undecided = undecided_from(_still(blocks), state.not_worn, self._parameters.wear)
-        return undecided >= blocks[0].seconds
+        return undecided >= blocks[0].seconds + self._parameters.wear.handling_s
+
+    def _worn(self, blocks: Sequence[Observations], state: BlockState) -> NDArray[np.bool_]:
+        """(seconds,) of the first block; advances `state`."""
+        p, first = self._parameters.wear, blocks[0]
+        worn = worn_seconds(_still(blocks), state.not_worn, p)
+        until_s = state.aside_until_s
+        since_s = None if until_s is None else first.first_s - until_s
+        handled = handled_seconds(worn, since_s, p)[: first.seconds]
+        aside = np.flatnonzero(~worn[: first.seconds])
+        state.not_worn = not worn[first.seconds - 1]
+        if len(aside):
+            state.aside_until_s = first.first_s + int(aside[-1]) + 1
+        return ~handled
 
     def closing(self, end_s: int, state: BlockState) -> Findings:
         """What ends because the stretch ends at `end_s`."""

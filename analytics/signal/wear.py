@@ -3,6 +3,7 @@
 Breathing and the heart turn the trunk by more than 0.06 degrees from second to second in every
 public set (1st percentile over half minutes 0.13 degrees); a sensor on a table turns by its noise,
 0.02 degrees or less. A still stretch counts once it is longer than any stillness of a wearer.
+Before and after it the sensor is in somebody's hands.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.signal.masks import runs
+from analytics.signal.masks import runs, widened
 from analytics.signal.parameter import parameter
 from analytics.signal.smoothing import moving_sum
 
@@ -26,6 +27,11 @@ class WearParameters:
     )
     window_s: int = parameter(30, unit="s", reason="several breaths")
     least_s: int = parameter(600, unit="s", reason="a wearer is never so still for ten minutes")
+    handling_s: int = parameter(
+        40,
+        unit="s",
+        reason="half of the window, and as long as it takes to unfasten a sensor or to fasten it",
+    )
 
 
 def still_seconds(up_by_second: NDArray[np.float64], p: WearParameters) -> NDArray[np.bool_]:
@@ -48,6 +54,17 @@ def worn_seconds(
         if stop - start >= p.least_s or (start == 0 and not_worn_before):
             worn[start:stop] = False
     return worn
+
+
+def handled_seconds(
+    worn: NDArray[np.bool_], since_s: int | None, p: WearParameters
+) -> NDArray[np.bool_]:
+    """(seconds,) True where the sensor lies aside or is about to be put aside or put on; since_s:
+    seconds from the last one aside to the first of these, None without one."""
+    handled = widened(~worn, p.handling_s)
+    if since_s is not None:
+        handled[: max(0, p.handling_s - since_s)] = True
+    return handled
 
 
 def undecided_from(still: NDArray[np.bool_], not_worn_before: bool, p: WearParameters) -> int:

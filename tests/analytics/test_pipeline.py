@@ -348,8 +348,29 @@ def test_a_table_is_not_a_wearer() -> None:
     (timeline,) = found.timelines
     assert (timeline.worn[5:1480] == 0).all()
     assert (timeline.posture[5:1480] == Posture.NOT_WORN).all()
-    assert (timeline.worn[1520:] == 1).all()
+    assert (timeline.worn[1480:1520] == 0).all(), "it is being put on"
+    assert (timeline.worn[1540:] == 1).all()
     assert np.isnan(timeline.flexion_deg[100])
+
+
+def test_putting_a_sensor_aside_and_on_again_is_no_movement() -> None:
+    script = Wearer().hold(200).go(2.0, flexion=-90.0, height=-0.3).hold(2).script()
+    _, accel, gyro = played(script)
+    rng = np.random.default_rng(3)
+    n = 50 * (BLOCK_S - 200)  # it is taken up again at the beginning of the next block
+    table = rng.normal(accel[-100:].mean(axis=0), 0.01, (n, 3)), rng.normal(0.0, 0.001, (n, 3))
+    accel, gyro = (
+        np.concatenate((before, aside, sign * before[::-1]))
+        for before, aside, sign in zip((accel, gyro), table, (1, -1), strict=True)
+    )
+    samples = np.arange(len(accel), dtype=np.int64) * 20_000_000, accel, gyro
+    found = whole(context_for(samples), samples)
+    (timeline,) = found.timelines
+    assert not found.movements
+    assert (timeline.worn[:150] == 1).all()
+    assert (timeline.worn[190 : BLOCK_S + 15] == 0).all()
+    assert (timeline.worn[BLOCK_S + 60 :] == 1).all()
+    assert same(found, cut(context_for(samples), samples, [50 * 201, 50 * BLOCK_S], look=True))
 
 
 def test_without_any_reference_postures_stay_unknown() -> None:

@@ -13,7 +13,13 @@ from analytics.signal.angles import angles_of
 from analytics.signal.filters import band_pass, high_pass, low_pass
 from analytics.signal.masks import fill_breaks, hysteresis, keep_runs, runs
 from analytics.signal.smoothing import from_running_median, moving_mean, moving_sum
-from analytics.signal.wear import WearParameters, still_seconds, undecided_from, worn_seconds
+from analytics.signal.wear import (
+    WearParameters,
+    handled_seconds,
+    still_seconds,
+    undecided_from,
+    worn_seconds,
+)
 
 masks = st.lists(st.booleans(), max_size=60).map(lambda values: np.array(values, bool))
 
@@ -94,3 +100,12 @@ def test_stillness_is_decided_after_ten_minutes() -> None:
     assert undecided_from(short[:300], False, p) == 100
     assert not worn_seconds(np.ones(5, bool), True, p).any()
     assert still_seconds(np.full((3, 50), np.nan), p).sum() == 0
+
+
+def test_a_sensor_is_in_hands_before_and_after_it_lies_aside() -> None:
+    p = WearParameters()
+    worn = np.r_[np.ones(100, bool), np.zeros(700, bool), np.ones(200, bool)]
+    assert np.flatnonzero(handled_seconds(worn, None, p)).tolist() == list(range(60, 840))
+    later = handled_seconds(np.ones(100, bool), 10, p)
+    assert np.flatnonzero(later).tolist() == list(range(30))
+    assert not handled_seconds(np.ones(100, bool), 50, p).any()
