@@ -118,7 +118,8 @@ class Segment:
 
     def frames(self, view: Readings, bias: Bias) -> Frames:
         """Frames of some whole seconds; `bias` is brought up to date."""
-        return frames_of(view, self.context.calibration.rotation, bias)
+        turn_deg = self.parameters.excursions.slowest_deg(self.context.site.low)
+        return frames_of(view, self.context.calibration.rotation, bias, turn_deg)
 
     def _block_end(self) -> int:
         return (self.next_s // BLOCK_S + 1) * BLOCK_S

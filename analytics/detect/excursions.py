@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from analytics.detect.findings import MovementKind
+from analytics.signal.calm import SLOW_S
 from analytics.signal.frames import MOTION_HZ
 from analytics.signal.motion import Motion
 from analytics.signal.parameter import parameter
@@ -116,6 +117,16 @@ class ExcursionParameters:
     half_share: float = parameter(
         0.5, unit="1", reason="an excursion begins and ends at half of its height"
     )
+
+    def slowest_deg(self, low_site: bool) -> float:
+        """Every excursion turns the sensor by more than this within SLOW_S of one of its ways: it
+        must have come back within its window, and half of that is for one way."""
+        ways = (
+            (self.forward_deg, self.forward_longest_s),
+            *((deg, self.longest_s) for deg in (self.lateral_deg, self.rotation_deg)),
+        )
+        least_deg = min(deg * min(1.0, SLOW_S / (0.5 * window_s)) for deg, window_s in ways)
+        return least_deg * self.weak_share * (self.low_site_factor if low_site else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from scipy import ndimage
 from vqf import offlineVQF  # type: ignore[import-untyped]
 
 from analytics.signal.calibration import GRAVITY_MPS2, Calibration
-from analytics.signal.calm import busy_seconds
+from analytics.signal.calm import LEAST_TURN_DEG, busy_seconds
 from analytics.signal.filters import low_pass
 from analytics.signal.frames import MOTION_HZ, PAIR, Frames, Readings, pair_means
 from analytics.signal.masks import runs
@@ -36,7 +36,7 @@ _CUT_OFF_HZ: Final = float(np.sqrt(2.0) / (2.0 * np.pi * _TAU_S))
 _MEAN_POINTS: Final = 13
 """A second: in a calm one up stays within 2 degrees of its mean."""
 _REST_S: Final = 30
-"""So many calm seconds tell the gyroscope's bias: 0.1 deg/s if one turns by 3 degrees."""
+"""So many calm seconds tell the gyroscope's bias: to 0.1 deg/s if one turns by 3 degrees."""
 _LONG_GAP_S: Final = 1
 """Over a longer gap nobody knows how the sensor turned: each side stands alone."""
 
@@ -54,14 +54,19 @@ class Bias:
         return cls(np.array(calibration.gyro_bias_radps or (0.0, 0.0, 0.0)))
 
 
-def frames_of(readings: Readings, rotation: NDArray[np.float64], bias: Bias) -> Frames:
+def frames_of(
+    readings: Readings,
+    rotation: NDArray[np.float64],
+    bias: Bias,
+    turn_deg: float = LEAST_TURN_DEG,
+) -> Frames:
     """Frames of readings of whole seconds; rotation (3, 3) turns sensor axes into trunk axes.
 
-    `bias` is brought up to date from these readings.
+    `bias` is brought up to date from these readings; turn_deg: what is busy, see signal.calm.
     """
     accel, gyro = readings.accel, readings.gyro
     slow = pair_means(accel)
-    busy = busy_seconds(readings, bias.radps)
+    busy = busy_seconds(readings, bias.radps, turn_deg)
     turning = yaw = None
     if gyro is None:
         up = slow_up(slow)

@@ -260,7 +260,7 @@ def test_calm_stretches_hold_nothing_that_would_be_found(
 ) -> None:
     gated = found[True]
     monkeypatch.setattr(
-        orientation, "busy_seconds", lambda readings, _bias: np.ones(readings.seconds, bool)
+        orientation, "busy_seconds", lambda readings, *_: np.ones(readings.seconds, bool)
     )
     every = whole(context_for(busy), busy)
     assert movements(gated) == movements(every)

@@ -94,7 +94,7 @@ def test_it_agrees_with_vqf_on_people(shared_dir: Path, name: str) -> None:
     assert found.gyro is not None
     readings = found.part(found.first_s + 1, None).whole_seconds()
     assert readings.gyro is not None
-    frames = frames_of(readings, np.eye(3), Bias(np.zeros(3)))
+    frames = frames_of(readings, np.eye(3), Bias(np.zeros(3)), 5.0)
     ours = frames.up
     answer = offlineVQF(
         np.ascontiguousarray(readings.gyro.T),
