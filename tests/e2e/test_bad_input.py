@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from tests.servers import PATIENCE_S, influxd, mosquitto
+from trunkline.cli import main
 
 RATE_HZ = 50.0
 N = 3000
@@ -93,12 +95,18 @@ def empty(data: dict[str, np.ndarray]) -> None:
         data[name] = data[name][:0]
 
 
+def here(*arguments: object) -> tuple[int, str, str]:
+    """The same in this process, which has imported everything."""
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("change", [some_nan, a_gap])
 def test_missing_samples_are_a_gap_in_the_result(
     tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None]
 ) -> None:
     source, result = write(tmp_path / "r.parquet", damaged(change)), tmp_path / "r.json"
-    code, _, error = trunkline("analyse", source, "--out", result)
+    code, _, error = here("analyse", source, "--out", result)
     assert code == 0, error
     found = json.loads(result.read_text())
     wanted_s = 10 if change is some_nan else 600
@@ -114,7 +122,7 @@ def test_missing_samples_are_a_gap_in_the_result(
 
 def test_without_metadata_what_cannot_be_known_is_unknown(tmp_path: Path) -> None:
     source = write(tmp_path / "r.parquet", columns(), with_metadata=False)
-    code, _, error = trunkline("analyse", source, "--out", tmp_path / "r.json")
+    code, _, error = here("analyse", source, "--out", tmp_path / "r.json")
     assert code == 0, error
     found = json.loads((tmp_path / "r.json").read_text())
     assert set(found["timeline"]["posture"]) == {"unknown"}
@@ -135,7 +143,7 @@ def test_an_unusable_recording_is_one_line_and_no_result(
     tmp_path: Path, change: Callable[[dict[str, np.ndarray]], None], words: str
 ) -> None:
     source = write(tmp_path / "r.parquet", damaged(change))
-    code, output, error = trunkline("analyse", source, "--out", tmp_path / "r.json")
+    code, output, error = here("analyse", source, "--out", tmp_path / "r.json")
     assert code == 1
     assert words in error
     assert (output, error.count("\n")) == ("", 1)
@@ -144,7 +152,7 @@ def test_an_unusable_recording_is_one_line_and_no_result(
 
 def test_an_unknown_sensor_is_a_usage_error(tmp_path: Path) -> None:
     sensor = ("--wearer", "a", "--sensor", "sundial", "--placement", "T12")
-    code, _, error = trunkline("agent", *sensor, "--outbox", tmp_path / "outbox.db")
+    code, _, error = here("agent", *sensor, "--outbox", tmp_path / "outbox.db")
     assert code == 2
     assert "sundial" in error
     assert "movesense" in error
@@ -166,7 +174,7 @@ def test_a_broker_that_refuses_loses_nothing(tmp_path: Path, mosquitto_bin: Path
         assert "batches were not committed" in error
 
         store = ("--data-dir", tmp_path / "data")
-        assert trunkline("wearer", "add", "a", "--time-zone", "UTC", *store)[0] == 0
+        assert here("wearer", "add", "a", "--time-zone", "UTC", *store)[0] == 0
         password = ("--password-file", broker.password_file("server"))
         ingest = subprocess.Popen(
             [sys.executable, "-m", "trunkline", "ingest", "--user", "server"]
@@ -181,7 +189,7 @@ def test_a_broker_that_refuses_loses_nothing(tmp_path: Path, mosquitto_bin: Path
             ingest.wait(PATIENCE_S)
     out = tmp_path / "out"
     days = ("--from", "2020-01-01", "--to", "2100-01-01", "--what", "raw", "--format", "parquet")
-    code, _, error = trunkline("export", "--wearer", "a", *days, "--out", out, *store)
+    code, _, error = here("export", "--wearer", "a", *days, "--out", out, *store)
     assert code == 0, error
     files = sorted(out.glob("a/raw_trunk/*.parquet"))
     rows = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
