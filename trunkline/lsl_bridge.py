@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 CONTENT: Final = "IMU"
 BUFFER_S: Final = 360
 """LSL keeps so many seconds for an inlet that does not read."""
+CLOCK_READINGS: Final = 5
 
 
 class Bridge:
@@ -59,9 +60,17 @@ class Bridge:
 
 def _lsl_times(batch: Batch) -> list[float]:
     """When each sample was taken, by the LSL clock of this machine."""
-    offset_s = local_clock() - time.time()
-    times: list[float] = (batch.t_ns / 1e9 + offset_s).tolist()
+    times: list[float] = (batch.t_ns / 1e9 + ahead_s()).tolist()
     return times
+
+
+def ahead_s() -> float:
+    """LSL clock minus UTC. A busy machine may stop between two readings: the closest ones count."""
+    found: list[tuple[float, float]] = []
+    for _ in range(CLOCK_READINGS):
+        before_s, lsl_s, after_s = time.time(), local_clock(), time.time()
+        found.append((abs(after_s - before_s), lsl_s - (before_s + after_s) / 2))
+    return min(found)[1]
 
 
 def _outlet(wearer: str, sensor: str, quantities: tuple[str, ...]) -> StreamOutlet:

@@ -16,6 +16,7 @@ import pytest
 from tests.analytics.ingest.agent_side import agent
 from tests.analytics.store.samples import batch
 from tests.servers import PATIENCE_S, Mosquitto, mosquitto, stop
+from trunkline import lsl_bridge
 from wire.batch import Flag
 from wire.codec import encode
 
@@ -31,6 +32,21 @@ KnownPeers = {127.0.0.1}
 def server(mosquitto_bin: Path, tmp_path: Path) -> Iterator[Mosquitto]:
     with mosquitto(mosquitto_bin, tmp_path / "mosquitto", ("w1",)) as running:
         yield running
+
+
+def test_a_stop_between_two_clocks_does_not_shift_the_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, stops_s = 1000.0, iter([0.0, 0.3, 0.0, 0.0, 0.2, 0.0])
+
+    def passing() -> float:
+        nonlocal now_s
+        now_s += 1e-6 + next(stops_s, 0.0)
+        return now_s
+
+    monkeypatch.setattr(lsl_bridge.time, "time", lambda: passing() + 1.7e9)
+    monkeypatch.setattr(lsl_bridge, "local_clock", passing)
+    assert lsl_bridge.ahead_s() == pytest.approx(-1.7e9, abs=1e-3)
 
 
 @pytest.mark.mosquitto
@@ -74,7 +90,7 @@ def test_an_inlet_gets_the_samples_at_their_times(
                 samples, times = [*samples, *some], [*times, *stamps]
             wanted = np.hstack([sent.channels["accel"].si(), sent.channels["gyro"].si()])
             assert np.array_equal(np.array(samples, np.float32)[-sent.n :], wanted)
-            utc = np.array(times[-sent.n :]) - pylsl.local_clock() + time.time()
+            utc = np.array(times[-sent.n :]) - lsl_bridge.ahead_s()
             assert np.abs(utc - sent.t_ns / 1e9).max() < 0.05
     finally:
         stop(process)
