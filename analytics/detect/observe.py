@@ -20,7 +20,7 @@ from analytics.detect.rhythm import rhythmic_seconds
 from analytics.detect.site import Site
 from analytics.detect.steps import steps_of
 from analytics.detect.strides import StrideWindows, stride_windows
-from analytics.detect.sway import QuietStand, quiet_stands
+from analytics.detect.sway import QuietStands, quiet_stands
 from analytics.detect.walking import walking_seconds
 from analytics.signal.frames import MOTION_HZ, Frames
 from analytics.signal.masks import runs
@@ -62,7 +62,7 @@ class Observations:
     """Bends and turns of the trunk; in ticks."""
     breaths: tuple[Breaths, ...]
     """Quiet breathing; in seconds."""
-    stands: tuple[QuietStand, ...]
+    stands: tuple[QuietStands, ...]
     """Still half minutes, whatever the posture."""
 
     @property

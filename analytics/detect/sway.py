@@ -8,7 +8,7 @@ the mean distance would have to circle to make that path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +31,24 @@ class SwayParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class QuietStand:
-    """Half a minute of stillness, whatever the posture."""
+class QuietStands:
+    """Half minutes of stillness, whatever the posture; they may overlap."""
 
-    start_s: int
+    start_s: NDArray[np.int64]
+    """(n,)"""
+    first_s: int
     tilt_deg: NDArray[np.float64]
-    """(2, n) tilt forward and to the left at SLOW_HZ, small angles."""
+    """(2, m) tilt forward and to the left at SLOW_HZ from first_s on, small angles."""
+
+    def tilt_from(self, start_s: int, seconds: int) -> NDArray[np.float64]:
+        """(2, seconds * SLOW_HZ) of one of them."""
+        return self.tilt_deg[:, (start_s - self.first_s) * SLOW_HZ :][:, : seconds * SLOW_HZ]
 
 
 def quiet_stands(
     frames: Frames, quiet: NDArray[np.bool_], start_s: int, stop_s: int, p: SwayParameters
-) -> tuple[QuietStand, ...]:
-    """Every still half minute that begins in [start_s, stop_s); they may overlap. The frames go on
+) -> tuple[QuietStands, ...]:
+    """Every still half minute that begins in [start_s, stop_s), if there is one. The frames go on
     behind stop_s, as far as there is something."""
     starts = [
         at
@@ -52,10 +58,7 @@ def quiet_stands(
     if not starts:
         return ()
     tilt_deg = np.degrees(slow_signals(frames)[:2])
-    width = p.stand_s * SLOW_HZ
-    return tuple(
-        QuietStand(at, tilt_deg[:, (at - frames.first_s) * SLOW_HZ :][:, :width]) for at in starts
-    )
+    return (QuietStands(np.array(starts), frames.first_s, tilt_deg),)
 
 
 def _starts(low: int, high: int, start_s: int, stop_s: int, p: SwayParameters) -> range:
@@ -67,7 +70,7 @@ def _starts(low: int, high: int, start_s: int, stop_s: int, p: SwayParameters) -
 class StandState:
     """What is carried from block to block: a stand may reach over the edge."""
 
-    open: tuple[QuietStand, ...] = ()
+    open: tuple[QuietStands, ...] = ()
     """Those that go on behind the last block."""
     posture: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """The last seconds of that block."""
@@ -76,7 +79,7 @@ class StandState:
 
 
 def sways(
-    stands: Sequence[QuietStand],
+    stands: Sequence[QuietStands],
     posture: NDArray[np.int8],
     first_s: int,
     state: StandState,
@@ -89,33 +92,35 @@ def sways(
     posture (seconds,) from first_s on; directed: forward is known, so that sides have a meaning.
     """
     found: list[Sway] = []
+    lasts_s = parameters.stand_s
     known = np.concatenate((state.posture, posture))
-    stood = np.concatenate(([0], np.cumsum(known == Posture.STANDING))).tolist()
+    stood = np.concatenate(([0], np.cumsum(known == Posture.STANDING)))
     from_s, end_s = first_s - len(state.posture), first_s + len(posture)
     going_on = []
-    for stand in (*state.open, *stands):
-        low, stop_s = stand.start_s - from_s, stand.start_s + parameters.stand_s
-        if stop_s > end_s:
-            going_on.append(stand)
-            continue
-        stood_s = stood[low + parameters.stand_s] - stood[low]
-        if stand.start_s < state.free_s or stood_s < parameters.stand_s:
-            continue
-        state.free_s = stop_s
-        found.append(_sway(stand, stop_s, directed=directed))
-    state.open, state.posture = tuple(going_on), known[-parameters.stand_s :]
+    for some in (*state.open, *stands):
+        over = some.start_s + lasts_s <= end_s
+        if not over.all():
+            going_on.append(replace(some, start_s=some.start_s[~over]))
+        starts = some.start_s[over]
+        low = starts - from_s
+        for start_s in starts[stood[low + lasts_s] - stood[low] == lasts_s].tolist():
+            if start_s >= state.free_s:
+                state.free_s = start_s + lasts_s
+                tilt_deg = some.tilt_from(start_s, lasts_s)
+                found.append(_sway(tilt_deg, start_s, state.free_s, directed=directed))
+    state.open, state.posture = tuple(going_on), known[-lasts_s:]
     return tuple(found)
 
 
-def _sway(stand: QuietStand, end_s: int, *, directed: bool) -> Sway:
-    centred = stand.tilt_deg - stand.tilt_deg.mean(axis=1, keepdims=True)
+def _sway(tilt_deg: NDArray[np.float64], start_s: int, end_s: int, *, directed: bool) -> Sway:
+    centred = tilt_deg - tilt_deg.mean(axis=1, keepdims=True)
     square = np.square(centred)
     path = float(np.hypot(*np.diff(centred, axis=1)).sum())
     distance = float(np.sqrt(square.sum(axis=0)).mean())
     seconds = centred.shape[1] / SLOW_HZ
     forward, lateral = np.sqrt(square.mean(axis=1)).tolist()
     return Sway(
-        start_ns=stand.start_s * SECOND_NS,
+        start_ns=start_s * SECOND_NS,
         end_ns=end_s * SECOND_NS,
         rms_deg=float(np.sqrt(square.sum(axis=0).mean())),
         rms_forward_deg=forward if directed else None,
