@@ -13,6 +13,7 @@ from zlib import crc32
 from analytics.detect.findings import SECOND_NS, Findings, join
 from analytics.detect.parameters import Parameters
 from analytics.exposure.days import Day
+from analytics.extra_sensors import place_of
 from analytics.outlook import BACK_S, Outlook
 from analytics.pipeline import Pipeline
 from analytics.result import MINUTE_S, provenance, results
@@ -124,16 +125,17 @@ class Track:
         *parts, last = _cut(found, cuts_ns)
         parts = [*(part for part in parts if part.end_ns > since_ns), last]
         start_ns = _minute(parts[0].start_ns)
-        if not self._has_written:  # the first word on this day replaces all that was said before
-            start_ns = min(start_ns, self.key.day.start_ns)
         end_ns = -(-found.end_ns // MINUTE_NS) * MINUTE_NS
-        self._store.write_results(
-            self.key.wearer,
-            start_ns,
-            max(end_ns, self._written_ns),
-            [result for part in parts for result in results(part, self.context)],
-            self._made_by,
-        )
+        spans = [(start_ns, max(end_ns, self._written_ns))]
+        if not self._has_written:
+            # the first word on this day replaces all that was said before, but of extra sensors
+            first, after = place_of(self.key.day)
+            spans = [(min(start_ns, self.key.day.start_ns), first), (after, spans[0][1])]
+        told = [result for part in parts for result in results(part, self.context)]
+        with self._store.transaction():
+            for low_ns, high_ns in spans:
+                inside = [result for result in told if low_ns <= result.start_ns < high_ns]
+                self._store.write_results(self.key.wearer, low_ns, high_ns, inside, self._made_by)
         self._written_ns, self._has_written = end_ns, True
         if settled is not None:
             self._kept = settled.since(_minute(settled.end_ns))

@@ -126,6 +126,19 @@ def test_any_order_and_twice_change_nothing(walked: Walked, bench: Bench, tmp_pa
     other_clinic.close()
 
 
+def test_a_worker_that_begins_anew_leaves_what_is_told(walked: Walked, bench: Bench) -> None:
+    bench.know(walked)
+    bench.arrive([*walked.batches["trunk"], *walked.batches["thigh_left"]])
+    bench.settle()
+    told = bench.told()
+    assert told
+    bench.worker = bench.another()
+    bench.arrive(walked.batches["trunk"][:5])
+    for _ in range(3):
+        bench.worker.tick()
+        assert bench.told() == told
+
+
 def test_a_sum_of_the_day_stays_when_nothing_is_new(walked: Walked, bench: Bench) -> None:
     bench.know(walked)
     bench.arrive([*walked.batches["trunk"], *walked.batches["thigh_left"]])
