@@ -10,6 +10,7 @@ import pytest
 from analytics.offline import analyse
 from analytics.recording import read_recording
 from tests.corpus.failures import failures, index
+from tests.corpus.left_out import NUMBERS, chosen, rows
 from tests.corpus.reliability import cells, seconds, section
 from tests.corpus.scoring import load_scorer
 from tests.corpus.targets import TARGETS, Scored, Target, merged, score_one
@@ -83,3 +84,23 @@ def test_probability_is_compared_where_truth_and_result_tell_a_posture() -> None
     assert cells(told) == ["1: 0.00", "–", "–", "2: 1.00", "–"]
     page = section([(truth, {"timeline": timeline}), (truth, None)])
     assert "| Set | 1: 0.00 | – | – | 2: 1.00 | – |" in page
+
+
+def test_the_set_left_out_has_no_say_in_what_is_chosen() -> None:
+    errors = {
+        1.0: {"one": 10, "two": 10, "three": 40},
+        2.0: {"one": 5, "two": 9, "three": 80},
+        3.0: {"one": 5, "two": 9, "three": 10},
+    }
+    assert chosen(errors, "three", 1.0) == 2.0, "as good as 3, and nearer"
+    assert chosen(errors, "one", 1.0) == 3.0
+    assert chosen(dict.fromkeys(errors, errors[1.0]), "one", 1.0) == 1.0
+
+
+def test_every_number_has_the_shipped_value_in_its_grid() -> None:
+    for number in NUMBERS:
+        assert number.shipped in number.grid
+        errors = {value: dict.fromkeys(number.sets, 3) for value in number.grid}
+        lines = rows(number, errors)
+        assert len(lines) == len(number.sets)
+        assert all(f"{number.shipped:g} | 3 | 3 | 3 |" in line for line in lines)
