@@ -25,6 +25,7 @@ from analytics.detect.interpret import PostureState, Reading
 from analytics.detect.observe import glance
 from analytics.detect.path import State
 from analytics.detect.slouch import SlouchState
+from analytics.open_block import OpenBlock
 from analytics.pipeline import Pipeline
 from analytics.segment import LEAD_S, Segment
 from analytics.signal.calm import calm_seconds, direction
@@ -103,6 +104,7 @@ class Outlook:
         that they do not all cost at once."""
         self._pipeline = pipeline
         self._second = second % EVERY_S
+        self._open: OpenBlock | None = None
         self._regular: _Mark | None = None
         """The last one of those that are made every EVERY_S."""
         self._mark: _Mark | None = None
@@ -138,7 +140,9 @@ class Outlook:
         """A mark, the one that is known if it is that."""
         if known is not None and _holds(known, segment, at_s):
             return known
-        ahead = segment.ahead(at_s)
+        if self._open is None or not self._open.is_of(segment):
+            self._open = OpenBlock(segment)
+        ahead = self._open.ended_at(at_s)
         ahead.run_out()
         due_s = tuple(s for s in _due(ahead) if at_s < s <= at_s + EVERY_S)
         found = self._pipeline.if_ended(ahead)

@@ -96,7 +96,7 @@ class Pipeline:
 
     def provisional(self) -> Findings | None:
         """What would follow the final findings if the stream ended now."""
-        return self.if_ended(self.segment.ahead())
+        return self.if_ended(self.segment.copy())
 
     def if_ended(self, ahead: Segment) -> Findings | None:
         """What would follow the final findings if the stream ended where this copy of the present

@@ -91,16 +91,23 @@ class Segment:
             self.done.append(self.reader.closing(self.next_s, self.state))
         self._readings = []
 
-    def ahead(self, until_s: int | None = None) -> Segment:
-        """A copy that may run on without touching this one; until_s: it knows nothing of what came
-        later."""
-        ahead = copy.copy(self)
-        ahead.bias, ahead.state = copy.deepcopy((self.bias, self.state))
-        ahead.done, ahead._seen = list(self.done), list(self._seen)
-        ahead._readings = list(self._readings)
-        if until_s is not None and self._readings:
-            known = joined(self._readings).part(self._readings[0].first_s, until_s)
-            ahead._readings = [known] if known.seconds else []
+    def copy(self) -> Segment:
+        """One that may run on without touching this one."""
+        other = copy.copy(self)
+        other.bias, other.state = copy.deepcopy((self.bias, self.state))
+        other.done, other._seen = list(self.done), list(self._seen)
+        other._readings = list(self._readings)
+        return other
+
+    def ahead(self, seen: Observations | None, bias: Bias) -> Segment:
+        """A copy that ends where the observations of its open block do, and with what they made of
+        the bias. None: where that block begins."""
+        ahead = self.copy()
+        ahead._readings = []
+        if seen is not None:
+            ahead.bias, ahead.next_s = bias, seen.first_s + seen.seconds
+            ahead._seen.append(seen)
+            ahead._readings = [self.newest(ahead.next_s - 1).part(ahead.next_s - 1, ahead.next_s)]
         return ahead
 
     def settled_s(self, end_s: int) -> int:
@@ -121,19 +128,23 @@ class Segment:
         turn_deg = self.parameters.excursions.slowest_deg(self.context.site.low)
         return frames_of(view, self.context.calibration.rotation, bias, turn_deg)
 
+    def observed(self, start_s: int, stop_s: int, known_s: int, bias: Bias) -> Observations:
+        """What happens in [start_s, stop_s), not before the block that is open, when nothing is
+        known of known_s and later; `bias` is brought up to date."""
+        first_s = start_s - CONTEXT_S - LEAD_S
+        view = self.newest(first_s).part(first_s, min(stop_s + CONTEXT_S, known_s))
+        frames = self.frames(view, bias).part(start_s - CONTEXT_S, None)
+        site = self.context.site
+        return observe(frames, start_s, stop_s, site=site, parameters=self.parameters)
+
     def _block_end(self) -> int:
         return (self.next_s // BLOCK_S + 1) * BLOCK_S
 
     def _observe(self, stop_s: int) -> None:
         """Observe [next_s, stop_s) with the context that there is."""
-        start_s = self.next_s
-        readings = joined(self._readings)
-        view = readings.part(start_s - CONTEXT_S - LEAD_S, stop_s + CONTEXT_S).whole_seconds()
-        frames = self.frames(view, self.bias).part(start_s - CONTEXT_S, None)
-        site = self.context.site
-        self._seen.append(observe(frames, start_s, stop_s, site=site, parameters=self.parameters))
+        self._seen.append(self.observed(self.next_s, stop_s, stop_s + CONTEXT_S, self.bias))
         self.next_s = stop_s
-        self._readings = [readings.part(stop_s - CONTEXT_S - LEAD_S, None)]
+        self._readings = [joined(self._readings).part(stop_s - CONTEXT_S - LEAD_S, None)]
 
     def _read(self, *, least_ahead: int) -> None:
         """Read the observed blocks that have so many blocks ahead of them and a settled wear."""
