@@ -65,7 +65,7 @@ def test_the_loop_keeps_its_finding_and_says_what_is_wrong(
     loop.start()
     try:
         text = day.date.isoformat()
-        for _ in range(1000):
+        for _ in range(6000):
             if clinic.deliveries("w1", text, text):
                 break
             stop.wait(0.01)

@@ -107,7 +107,7 @@ def test_the_list_is_read_ahead(summed: Site, monkeypatch: pytest.MonkeyPatch) -
     stop = threading.Event()
     thread = threading.Thread(target=found.keep_fresh, args=(stop,))
     thread.start()
-    for _ in range(600):
+    for _ in range(1200):
         if len(found._kept) == len(summed.clinic.wearers()):
             break
         time.sleep(0.05)
