@@ -37,8 +37,7 @@ WEARERS = 10
 BEFORE_S = 600
 """What each wearer has worn before the clock starts: the worker looks back over it."""
 LIVE_S = 480
-"""A whole block of the pipeline: what is still open is short at its beginning and long at its
-end."""
+"""Half a block of the pipeline."""
 STORED_S = 1200
 
 
