@@ -135,7 +135,16 @@ class VirtualAir(LocalLink):
         loop = asyncio.get_running_loop()
         for controller in self.controllers:
             if controller is not sender_controller and controller not in self._away:
-                loop.call_soon(controller.on_ll_advertising_pdu, packet)
+                loop.call_soon(self._hear, sender_controller, controller, packet)
+
+    def _hear(self, sender: Controller, controller: Controller, packet: ll.AdvertisingPdu) -> None:
+        """Nobody hears what was under way when one of both left the air, or when the link that it
+        asks for broke: a sensor would wait for good for a central that is gone."""
+        both_here = {sender, controller} <= self.controllers
+        if isinstance(packet, ll.ConnectInd):
+            both_here = both_here and packet.advertiser_address in sender.le_connections
+        if both_here:
+            controller.on_ll_advertising_pdu(packet)
 
     def _apart(self, one: Controller, other: Controller) -> bool:
         return one in self._away or other in self._away
