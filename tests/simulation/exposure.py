@@ -51,6 +51,9 @@ SHORTER: Final = 6.0
 """Of what a usual day has in minutes."""
 MOVEMENT_S: Final = 25.0
 """The longest that one movement takes with the pause before it."""
+REST_S: Final = 10.0
+"""Sent after the last movement; later the body is stiller than anybody who breathes, as a sensor is
+that was put aside."""
 MOST: Final = 0.03
 
 
@@ -90,7 +93,8 @@ class Chain:
         )
         start_ns = int(start.timestamp()) * SECOND_NS
         self._wears(made, start_ns)
-        self.writer.write(list(messages(made, start_ns)))
+        lived_s = max(movement["end_s"] for movement in made.truth["movements"])
+        self.writer.write(list(messages(made, start_ns, lived_s + REST_S)))
         Worker(self.store, self.clinic).tick()
         found = read_day(self.store, WEARER, Day(day.date, ZONE)).exposure.exposure
         told = {name: amount(found) for name, amount in TRIGGERS.items()}
@@ -111,10 +115,11 @@ class Chain:
         self.clinic.close()
 
 
-def messages(made: SyntheticDay, start_ns: int) -> Iterator[Message]:
+def messages(made: SyntheticDay, start_ns: int, until_s: float) -> Iterator[Message]:
     """As the agent sends them, a second each."""
     session = new_session()
-    for seq, at in enumerate(range(0, len(made.t_s), RATE_HZ)):
+    stop = min(round(until_s * RATE_HZ), len(made.t_s))
+    for seq, at in enumerate(range(0, stop, RATE_HZ)):
         part = slice(at, at + RATE_HZ)
         accel, gyro = made.accel[part], made.gyro[part]
         batch = Batch(
