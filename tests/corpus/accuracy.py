@@ -67,10 +67,10 @@ NOTES = """
 
 No public recording has walking, several sensors and known joint angles. Against the exact angles
 of a synthetic walker in any mounting, with noise, bias and clocks 20 to 30 ms off, hip extension,
-hip flexion and arm swing are within 3 degrees and the side difference of hip extension within 2,
+hip flexion and arm swing are within 3 degrees and the side difference of hip extension within 2;
+the trunk on the pelvis within 2 degrees of flexion and 3 of the ranges of side bend and turning;
 from recordings (tests/analytics/test_limbs.py) and through store and worker
-(tests/analytics/test_extra_sensors.py). Soft tissue of people is not in
-that figure.
+(tests/analytics/test_extra_sensors.py). Soft tissue of people is not in those figures.
 
 ## What is not reached, and why
 
