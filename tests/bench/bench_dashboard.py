@@ -27,6 +27,7 @@ from analytics.recording import read_recording
 from analytics.store.base import DAY_SUM, Result
 from analytics.store.clinic import Clinic
 from analytics.store.embedded import EmbeddedStore
+from sensor_agent.clock import ScaledClock
 from tests.analytics.dashboard.synthetic import (
     PROVENANCE,
     TODAY,
@@ -154,8 +155,7 @@ def live(folder: Path, binary: str) -> list[Budget]:
                 wearer=WEARER,
                 broker=broker,
                 outbox=folder / "outbox.db",
-                start_ns=time.time_ns(),
-                speed=1.0,
+                clock=ScaledClock(1.0, time.time_ns()),
             )
         finally:
             ended.set()
