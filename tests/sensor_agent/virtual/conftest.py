@@ -30,6 +30,7 @@ from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
 from tests.patient_clock import PatientClock
+from tests.sensor_agent.broker_side import until
 from tests.servers import PATIENCE_S
 
 SPEED = 40.0
@@ -100,9 +101,7 @@ class Receiver:
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Poll until it holds."""
-        async with asyncio.timeout(timeout_s):
-            while not condition():
-                await asyncio.sleep(0.005)
+        await until(condition, timeout_s)
 
     async def to_the_end(self) -> None:
         """Receive the whole recording, then stop."""

@@ -20,6 +20,7 @@ from sensor_agent.virtual.motion import Motion
 from sensor_agent.virtual.peripheral import VirtualSensor
 from sensor_agent.virtual.playback import Conditions
 from sensor_agent.virtual.world import VirtualWorld
+from tests.sensor_agent.broker_side import until
 from tests.servers import PATIENCE_S
 
 COMMANDS = "34800001-7185-4d5d-b431-630e7050e8f0"
@@ -35,12 +36,6 @@ async def find(world: VirtualWorld, sensor: VirtualSensor) -> BLEDevice:
     )
     assert device is not None
     return device
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Streaming:
