@@ -50,9 +50,8 @@ class BlockState:
     strides: StrideWindows = field(default_factory=StrideWindows.none)
     """Those that may belong to a bout that is open."""
     stands: StandState = field(default_factory=StandState)
-    not_worn: bool = False
     aside_until_s: int | None = None
-    """When a sensor that was not worn lay aside for the last time."""
+    """Until when a sensor that was not worn lay aside; the end of the last block if it lies on."""
 
     def open_since(self) -> list[int]:
         """When the episodes began that go on, in seconds."""
@@ -93,18 +92,18 @@ class BlockReader:
 
     def is_decided(self, blocks: Sequence[Observations], state: BlockState) -> bool:
         """Whether the first block can be told worn or not without what is still to come."""
-        undecided = undecided_from(_still(blocks), state.not_worn, self._parameters.wear)
+        lay_aside = state.aside_until_s == blocks[0].first_s
+        undecided = undecided_from(_still(blocks), lay_aside, self._parameters.wear)
         return undecided >= blocks[0].seconds + self._parameters.wear.handling_s
 
     def _worn(self, blocks: Sequence[Observations], state: BlockState) -> NDArray[np.bool_]:
         """(seconds,) of the first block; advances `state`."""
         p, first = self._parameters.wear, blocks[0]
-        worn = worn_seconds(_still(blocks), state.not_worn, p)
         until_s = state.aside_until_s
+        worn = worn_seconds(_still(blocks), until_s == first.first_s, p)
         since_s = None if until_s is None else first.first_s - until_s
         handled = handled_seconds(worn, since_s, p)[: first.seconds]
         aside = np.flatnonzero(~worn[: first.seconds])
-        state.not_worn = not worn[first.seconds - 1]
         if len(aside):
             state.aside_until_s = first.first_s + int(aside[-1]) + 1
         return ~handled

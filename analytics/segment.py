@@ -128,11 +128,11 @@ class Segment:
         turn_deg = self.parameters.excursions.slowest_deg(self.context.site.low)
         return frames_of(view, self.context.calibration.rotation, bias, turn_deg)
 
-    def observed(self, start_s: int, stop_s: int, known_s: int, bias: Bias) -> Observations:
-        """What happens in [start_s, stop_s), not before the block that is open, when nothing is
-        known of known_s and later; `bias` is brought up to date."""
+    def observed(self, start_s: int, stop_s: int, until_s: int, bias: Bias) -> Observations:
+        """What happens in [start_s, stop_s), not before the block that is open, seen until until_s,
+        CONTEXT_S later at most; `bias` is brought up to date."""
         first_s = start_s - CONTEXT_S - LEAD_S
-        view = self.newest(first_s).part(first_s, min(stop_s + CONTEXT_S, known_s))
+        view = self.newest(first_s).part(first_s, until_s)
         frames = self.frames(view, bias).part(start_s - CONTEXT_S, None)
         site = self.context.site
         return observe(frames, start_s, stop_s, site=site, parameters=self.parameters)

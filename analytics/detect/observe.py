@@ -98,16 +98,17 @@ def observe(
     activity = np.zeros(up.shape[1])
     walking, rhythm = np.zeros(frames.seconds, bool), np.zeros(frames.seconds, bool)
     regularity = np.full(frames.seconds, np.nan)
-    moved = [_moved(part, site, parameters) for part in frames.busy_parts()]
+    parts = frames.busy_parts()
+    moved = [_moved(part, site, parameters) for part in parts]
     step_ns = [np.empty(0, np.int64)]
-    for part in moved:
-        low = part.frames.first_s - frames.first_s
-        own = slice(low, low + len(part.walking))
-        steps = steps_of(part.frames, part.walking, parameters.steps)
+    for part, seen in zip(parts, moved, strict=True):
+        steps = steps_of(part, seen.walking, parameters.steps)
         step_ns.append(steps.step_ns)
-        walking[own], rhythm[own], regularity[own] = part.walking, part.rhythm, steps.regularity
-        own = slice(low * MOTION_HZ, (low + len(part.walking)) * MOTION_HZ)
-        up[:, own], activity[own] = part.up, part.activity
+        low = seen.first_s - frames.first_s
+        own = slice(low, low + seen.seconds)
+        walking[own], rhythm[own], regularity[own] = seen.walking, seen.rhythm, steps.regularity
+        own = slice(own.start * MOTION_HZ, own.stop * MOTION_HZ)
+        up[:, own], activity[own] = seen.up, seen.activity
     low_tick, high_tick = start_s * MOTION_HZ, stop_s * MOTION_HZ
     low_ns, high_ns = start_s * SECOND_NS, stop_s * SECOND_NS
     stepped_ns = np.concatenate(step_ns)
@@ -124,34 +125,29 @@ def observe(
         activity=activity[ticks],
         pulses=tuple(
             p
-            for part in moved
-            for p in part.pulses
+            for seen in moved
+            for p in seen.pulses
             if low_tick <= (p.start + p.stop) / 2 < high_tick
         ),
-        dips=tuple(d for part in moved for d in part.dips if low_tick <= d.bottom < high_tick),
+        dips=tuple(d for seen in moved for d in seen.dips if low_tick <= d.bottom < high_tick),
         excursions=tuple(
-            e for part in moved for e in part.excursions if low_tick <= e.peak < high_tick
+            e for seen in moved for e in seen.excursions if low_tick <= e.peak < high_tick
         ),
         breaths=respiration(frames, quiet, start_s, stop_s, parameters.respiration),
         stands=quiet_stands(frames, quiet, start_s, stop_s, parameters.sway),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Moved:
-    """What was seen in a busy stretch, as in Observations."""
-
-    frames: Frames
-    walking: NDArray[np.bool_]
-    rhythm: NDArray[np.bool_]
-    up: NDArray[np.float64]
-    activity: NDArray[np.float64]
-    pulses: list[Pulse]
-    dips: list[Dip]
-    excursions: list[Excursion]
+def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observations:
+    """All seconds of some frames, without context and with nothing but what posture and movements
+    are told from: no steps, breaths or stands, and height changes that may be one of posture."""
+    seen, p = _moved(frames, site, parameters), parameters.posture
+    rises = tuple(r for r in seen.pulses if max(change_evidence(r, site, p)) > -p.most)
+    return replace(seen, pulses=rises)
 
 
-def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
+def _moved(frames: Frames, site: Site, parameters: Parameters) -> Observations:
+    """How the wearer moves in some frames, and nothing else: no steps, breaths or stands."""
     motion = motion_of(frames)
     walking = walking_seconds(frames, parameters.walking)
     heave = None
@@ -170,37 +166,20 @@ def _moved(frames: Frames, site: Site, parameters: Parameters) -> _Moved:
         turns = excursions(
             motion, low_site=site.low, directed=site.sagittal, parameters=parameters.excursions
         )
-    return _Moved(
-        frames=frames,
-        walking=walking,
-        rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
-        up=motion.up,
-        activity=motion.activity,
-        pulses=[p.shifted(offset) for p in rises],
-        dips=[d.shifted(offset) for d in sinks],
-        excursions=[e.shifted(offset) for e in turns],
-    )
-
-
-def glance(frames: Frames, *, site: Site, parameters: Parameters) -> Observations:
-    """All seconds of some frames, without context and with nothing but what posture and movements
-    are told from: no steps, breaths or stands."""
-    moved = _moved(frames, site, parameters)
-    p = parameters.posture
     return Observations(
         first_s=frames.first_s,
         up_by_second=frames.up_by_second(),
-        walking=moved.walking,
+        walking=walking,
         still=np.zeros(frames.seconds, bool),
-        rhythm=moved.rhythm,
-        up=moved.up,
+        rhythm=rhythmic_seconds(motion, walking, parameters.rhythm),
+        up=motion.up,
         step_ns=np.empty(0, np.int64),
         regularity=np.full(frames.seconds, np.nan),
         strides=StrideWindows.none(),
-        activity=moved.activity,
-        pulses=tuple(r for r in moved.pulses if max(change_evidence(r, site, p)) > -p.most),
-        dips=tuple(moved.dips),
-        excursions=tuple(moved.excursions),
+        activity=motion.activity,
+        pulses=tuple(p.shifted(offset) for p in rises),
+        dips=tuple(d.shifted(offset) for d in sinks),
+        excursions=tuple(e.shifted(offset) for e in turns),
         breaths=(),
         stands=(),
     )

@@ -54,13 +54,11 @@ class WalkingParameters:
 def walking_seconds(frames: Frames, parameters: WalkingParameters) -> NDArray[np.bool_]:
     """(seconds,) True where the wearer walks, judged inside these frames of whole seconds."""
     p = parameters
-    shake = (frames.norm / GRAVITY_MPS2).reshape(-1, MOTION_HZ)
-    reach = np.ptp(shake, axis=1).max(initial=0.0)
+    size_g = frames.norm / GRAVITY_MPS2
+    reach = np.ptp(size_g.reshape(-1, MOTION_HZ), axis=1).max(initial=0.0)
     if frames.seconds < 2 or reach < min(p.min_sd_g, p.long_min_sd_g):
         return np.zeros(frames.seconds, bool)
-    swing = band_pass(
-        frames.norm / GRAVITY_MPS2 - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ
-    )
+    swing = band_pass(size_g - 1.0, p.band_low_hz, p.band_high_hz, rate_hz=MOTION_HZ)
     swing[~frames.pairs_valid()] = 0.0
     vote = np.zeros(frames.seconds, bool)
     for window_s, min_sd_g, least, longest_s in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -32,12 +33,8 @@ def keep_runs(mask: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
 
 def widened(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
     """The mask with `by` more on both sides of every run of True."""
-    edges = np.zeros(len(mask) + 1, np.int64)
-    for start, stop in runs(mask).tolist():
-        edges[max(0, start - by)] += 1
-        edges[min(len(mask), stop + by)] -= 1
-    out: NDArray[np.bool_] = np.cumsum(edges[:-1]) > 0
-    return out
+    wide: NDArray[np.int8] = ndimage.maximum_filter1d(mask.astype(np.int8), 2 * by + 1)
+    return wide.astype(bool)
 
 
 def hysteresis(
